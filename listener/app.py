@@ -1,0 +1,246 @@
+"""The composition root: settings in, a wired application out. The only place that knows all the parts."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import structlog
+from rich.console import Console
+from rich.panel import Panel
+
+from listener import __version__
+from listener.alerts.broker import EmbeddedBroker
+from listener.alerts.console import show
+from listener.alerts.mqtt import MqttReceiver
+from listener.alerts.payload import StatePayload
+from listener.alerts.rules import RULE_TYPES, NegativeShare, Rule
+from listener.alerts.watch import watch
+from listener.config import Settings, load
+from listener.config.load import Schemas, plugged
+from listener.config.mqtt import MqttOptions
+from listener.demo.site import DemoSite
+from listener.errors import ConfigError, Fault, QueryError, StoreError
+from listener.fetch import Fetcher, FetchPolicy
+from listener.matching import Matcher, compile_brand
+from listener.metrics import Metrics
+from listener.pipeline import Pipeline
+from listener.protocols import Receiver, Scorer
+from listener.sentiment.language import identify
+from listener.sentiment.scorer import load_scorer, on_thread
+from listener.sources.base import BaseSource
+from listener.sources.registry import known_types
+from listener.store import Database, migrate
+from listener.store.database import driver_url
+from listener.web import Check
+
+log = structlog.get_logger()
+
+
+def schemas() -> Schemas:
+    """The plug-in types whose options the configuration may hold."""
+    return {"sources": known_types(), "rules": RULE_TYPES}
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the configuration and check it as the daemon would, short of opening anything. Raises ConfigError."""
+    settings = load(path, schemas())
+    builders: tuple[Callable[[Settings], object], ...] = (database_of, matcher_of, policy_of)
+    faults: list[Fault] = []
+    for build in builders:
+        try:
+            build(settings)
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    return settings
+
+
+def utc_now() -> datetime:
+    """The clock of the daemon."""
+    return datetime.now(UTC)
+
+
+def database_of(settings: Settings) -> Database:
+    """The database that the settings name; nothing is opened yet. Raises ConfigError."""
+    try:
+        url = driver_url(settings.database.url)
+    except ValueError as error:
+        fix = "use sqlite:///path or postgresql://user@host/name"
+        raise ConfigError([Fault(path="database.url", problem=str(error), fix=fix)]) from None
+    if settings.database.password is not None:
+        url = url.set(password=settings.database.password.get_secret_value())
+    return Database(url)
+
+
+def sources_of(settings: Settings) -> dict[str, BaseSource]:
+    """The configured sources by name."""
+    return cast("dict[str, BaseSource]", plugged(settings, "sources", schemas()))
+
+
+def rules_of(settings: Settings) -> list[Rule]:
+    """The configured rules; without any, the first one with its defaults."""
+    rules = cast("dict[str, Rule]", plugged(settings, "rules", schemas()))
+    return list(rules.values()) or [NegativeShare(name="negative_share")]
+
+
+def matcher_of(settings: Settings) -> Matcher:
+    """What finds the brands in a mention. Raises ConfigError when a query cannot be parsed."""
+    brands = []
+    faults = []
+    for name, brand in settings.brands.items():
+        try:
+            brands.append(
+                compile_brand(
+                    name,
+                    names=[(one, False) if isinstance(one, str) else (one.name, one.exact) for one in brand.names],
+                    exclusions=brand.exclusions,
+                    query=brand.query,
+                    languages=brand.languages,
+                )
+            )
+        except QueryError as error:
+            path, fix = f"brands.{name}.query", "correct the query; docs/configuration.md has its grammar"
+            faults.append(Fault(path=path, problem=str(error), fix=fix))
+    if faults:
+        raise ConfigError(faults)
+    return Matcher(brands)
+
+
+def policy_of(settings: Settings) -> FetchPolicy:
+    """Our manners towards the sites that we poll. Raises ConfigError."""
+    options = settings.fetch
+    contact = f" (+{options.contact})" if options.contact else ""
+    try:
+        return FetchPolicy(
+            user_agent=f"listener/{__version__}{contact}",
+            connect_secs=options.connect_secs,
+            read_secs=options.read_secs,
+            total_secs=options.total_secs,
+            host_interval_secs=options.host_interval_secs,
+            allow_private_hosts=frozenset(options.allow_private_hosts),
+        )
+    except ValueError as error:
+        path, fix = "fetch.allow_private_hosts", "give host names, addresses or networks"
+        raise ConfigError([Fault(path=path, problem=str(error), fix=fix)]) from None
+
+
+def scorer_of(settings: Settings) -> Scorer:
+    """The model that the settings name, loaded. Raises ConfigError when there is none: nothing is scored by guesswork."""
+    options = settings.scoring
+    return load_scorer(
+        options.model,
+        labels=options.labels,
+        device=options.device,
+        threads=options.threads,
+        tokens_per_batch=options.tokens_per_batch,
+    )
+
+
+@dataclass(kw_only=True)
+class App:
+    """Everything that one daemon is made of."""
+
+    settings: Settings
+    database: Database
+    metrics: Metrics
+    pipeline: Pipeline
+    mqtt: MqttReceiver | None
+
+    def checks(self) -> dict[str, Check]:
+        """What must be well for the daemon to do its whole job."""
+
+        async def database() -> str | None:
+            try:
+                await self.database.ping()
+            except StoreError as error:
+                return str(error)
+            return None
+
+        async def mqtt() -> str | None:
+            return None if self.mqtt is None or self.mqtt.connected else "the broker is not connected"
+
+        return {"database": database, "mqtt": mqtt}
+
+    def publish_states(self, states: Sequence[StatePayload]) -> None:
+        """Tell the broker how every brand stands."""
+        if self.mqtt is not None:
+            self.mqtt.publish_states({state.brand: state for state in states})
+        self.metrics.mqtt_connected.set(self.mqtt is not None and self.mqtt.connected)
+
+    def announce(self, address: str) -> None:
+        """Tell a person at a terminal where to look."""
+        if not self.settings.service.show_alerts:
+            return
+        options = self.settings.mqtt
+        broker = f"mqtt://{options.host}:{options.port}" if options else "none: alerts stay in the database"
+        lines = [f"metrics  {address}/metrics", f"broker   {broker}"]
+        if options:
+            lines.append(f"topics   {options.topic_prefix}/#")
+        if self.settings.demo is not None:
+            lines.append(f"site     http://127.0.0.1:{self.settings.demo.port}/")
+        Console(stderr=True).print(Panel("\n".join(lines), title="listener", title_align="left", expand=False))
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[App]:
+    """The application, with its database ready, its model loaded and its connections up, until the block ends.
+
+    Raises ConfigError and StoreError with what to do about it.
+    """
+    sources, rules, matcher, policy = (
+        sources_of(settings),
+        rules_of(settings),
+        matcher_of(settings),
+        policy_of(settings),
+    )
+    metrics = Metrics()
+    async with contextlib.AsyncExitStack() as stack:
+        scorer = await stack.enter_async_context(on_thread(lambda: scorer_of(settings)))
+        database = database_of(settings)
+        stack.push_async_callback(database.close)
+        await migrate.prepare(database, auto_upgrade=settings.database.auto_upgrade)
+        mqtt = await _mqtt(settings, stack)
+        if settings.demo is not None:
+            site = DemoSite(started_at=utc_now(), port=settings.demo.port, speed=settings.demo.speed)
+            await stack.enter_async_context(site)
+        fetcher = await stack.enter_async_context(Fetcher(policy))
+        receivers: dict[str, Receiver] = {} if mqtt is None else {"mqtt": mqtt}
+        pipeline = Pipeline(
+            database=database,
+            metrics=metrics,
+            fetcher=fetcher,
+            sources=sources,
+            brands=settings.brands,
+            matcher=matcher,
+            identify=identify,
+            scorer=scorer,
+            rules=rules,
+            receivers=receivers,
+            now=utc_now,
+            lease_secs=settings.scoring.lease_secs,
+            batch_mentions=settings.scoring.batch_mentions,
+        )
+        yield App(settings=settings, database=database, metrics=metrics, pipeline=pipeline, mqtt=mqtt)
+
+
+async def _mqtt(settings: Settings, stack: contextlib.AsyncExitStack) -> MqttReceiver | None:
+    """The connection to the broker, and the broker itself where it is ours."""
+    options = settings.mqtt
+    if options is None:
+        log.warning("mqtt.missing", fix="add a table [mqtt]: without it alerts are kept but nobody is told")
+        return None
+    if options.broker == "embedded":
+        await stack.enter_async_context(EmbeddedBroker(options.host, options.port))
+    receiver = await stack.enter_async_context(
+        MqttReceiver(options, instance=settings.service.instance, version=__version__)
+    )
+    if settings.service.show_alerts:
+        console = Console()
+        watching = watch(options, on_event=lambda event: show(console, event, now=utc_now()))
+        stack.callback(asyncio.create_task(watching, name="watch").cancel)
+    return receiver

@@ -1,0 +1,28 @@
+"""The ``listener`` command. Each command is thin: it loads, calls one thing, prints."""
+
+import sys
+
+from listener.cli import alerts, backtest, configuration, database, run, score, sources
+from listener.cli.root import app, err
+from listener.errors import ConfigError, ListenerError
+
+__all__ = ["alerts", "app", "backtest", "configuration", "database", "main", "run", "score", "sources"]
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def main() -> None:
+    """Run the command line; expected failures become one clear line and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except ConfigError as error:
+        for fault in error.faults:
+            err.print(
+                f"[bold red]{'✗' if err.is_terminal else 'error:'}[/] [bold]{fault.path}[/]: {fault.problem}; {fault.fix}",
+                highlight=False,
+            )
+        sys.exit(EXIT_CONFIG)
+    except ListenerError as error:
+        err.print(f"[bold red]error:[/] {error}", highlight=False)
+        sys.exit(EXIT_FAILED)

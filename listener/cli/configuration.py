@@ -1,0 +1,56 @@
+"""``listener check-config`` and ``listener init``: the configuration file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from listener.app import load_settings, rules_of, sources_of
+from listener.cli.root import DEFAULT_CONFIG, JsonOption, app, err, out, print_json
+from listener.config.starter import Starter, starter
+from listener.errors import ConfigError
+from listener.sentiment.scorer import check_model
+
+
+@app.command("check-config")
+def check_config(
+    file: Annotated[Path, typer.Argument(help="The configuration file.")] = DEFAULT_CONFIG, json_: JsonOption = False
+) -> None:
+    """Check a configuration as the daemon would; every fault comes with its place and its fix, and exit code 2."""
+    try:
+        settings = load_settings(file)
+        check_model(settings.scoring.model, settings.scoring.labels)
+    except ConfigError as error:
+        if not json_:
+            raise
+        faults = [{"path": fault.path, "problem": fault.problem, "fix": fault.fix} for fault in error.faults]
+        print_json({"file": file, "ok": False, "faults": faults})
+        raise typer.Exit(2) from None
+    counts = {"brands": len(settings.brands), "sources": len(sources_of(settings)), "rules": len(rules_of(settings))}
+    if json_:
+        print_json({"file": file, "ok": True, "faults": [], **counts})
+    else:
+        out.print(f"{file}: good; " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+
+
+@app.command()
+def init(
+    brand: Annotated[str, typer.Option(prompt="The brand's name", help="The brand to listen for.")],
+    feed: Annotated[
+        str, typer.Option(prompt="A feed to read (RSS, Atom, JSON Feed)", help="Address of a feed where it is spoken of.")
+    ],
+    model: Annotated[
+        str, typer.Option(prompt="A model directory (Hugging Face sequence classification)", help="The model.")
+    ],
+    contact: Annotated[
+        str, typer.Option(prompt="Your address, for the sites' operators", help="Goes into the User-Agent.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = DEFAULT_CONFIG,
+) -> None:
+    """Write a first configuration for a brand of your own."""
+    if output.exists():
+        err.print(f"{output} is there already; take another name with --output, or move it away", highlight=False)
+        raise typer.Exit(1)
+    output.write_text(starter(Starter(brand=brand, feed=feed, model=model, contact=contact)), encoding="utf-8")
+    load_settings(output)
+    out.print(f"wrote {output}; try `listener poll news -c {output}`, then `listener run -c {output}`", highlight=False)

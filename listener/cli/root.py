@@ -1,0 +1,75 @@
+"""What all commands share: the application, the two consoles, the options that come back everywhere."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from listener import __version__
+
+app = typer.Typer(
+    name="listener",
+    help="Hear what customers say about a brand, and be woken when it turns bad.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+err = Console(stderr=True)
+
+DEFAULT_CONFIG = Path("listener.toml")
+
+ConfigOption = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="LISTENER_CONFIG", help="The configuration file.", show_default=True),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"listener {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # noqa: ARG001 -- acted on by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hear what customers say about a brand, and be woken when it turns bad."""
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line: what ``--json`` prints."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain) + os.linesep)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """A table for people; cells are shown as they are, never read as markup."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
+    out.print(table)

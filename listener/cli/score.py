@@ -1,0 +1,129 @@
+"""``listener score``: what the model says of texts, one object a line in, one a line out."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from listener.app import load_settings
+from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, print_json, print_table
+from listener.config.models import ScoringOptions
+from listener.domain import Assessment
+from listener.sentiment.language import identify
+from listener.sentiment.output import assessment_json
+from listener.sentiment.scorer import load_scorer, score_safely
+
+CHUNK = 512  # texts read ahead: enough to sort by length, little enough to stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of input: its fields, or why it could not be read."""
+
+    number: int
+    fields: dict[str, Any]
+    problem: str | None = None
+
+
+def parse(number: int, line: str) -> Line:
+    """A JSON object with a ``text``, or a plain line, which is the text itself."""
+    if not line.lstrip().startswith("{"):
+        return Line(number=number, fields={"text": line})
+    try:
+        fields = json.loads(line)
+    except ValueError as error:
+        return Line(number=number, fields={"line": line}, problem=f"line {number} is not JSON: {error}")
+    if not isinstance(fields.get("text"), str):
+        return Line(number=number, fields=fields, problem=f"line {number} has no `text` that is a string")
+    return Line(number=number, fields=fields)
+
+
+@app.command()
+def score(
+    input_: Annotated[
+        str, typer.Option("--input", "-i", help="JSON lines with a `text` field, or plain lines; - is standard input.")
+    ] = "-",
+    model: Annotated[Path | None, typer.Option(help="A model directory, instead of the configuration's.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json_: JsonOption = False,
+) -> None:
+    """Score texts with the model. Other fields pass through; every line in is a line out, also one that fails."""
+    options = _options(model, config)
+    scorer = load_scorer(
+        options.model,
+        labels=options.labels,
+        device=options.device,
+        threads=options.threads,
+        tokens_per_batch=options.tokens_per_batch,
+    )
+    failed = 0
+    rows: list[tuple[Any, ...]] = []
+    with _opened(input_) as stream, _progress() as progress:
+        task = progress.add_task("scored", total=None)
+        numbered = (parse(number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
+        for lines in _chunks(numbered):
+            good = [line for line in lines if line.problem is None]
+            results = iter(score_safely(scorer, [line.fields["text"] for line in good]))
+            for line in lines:
+                result = line.problem or next(results)
+                failed += not isinstance(result, Assessment)
+                document = _document(line, result)
+                if json_:
+                    print_json(document)
+                else:
+                    rows.append(_row(document))
+            progress.update(task, advance=len(lines))
+    if not json_:
+        print_table(["sentiment", "polarity", "risk", "language", "text"], rows)
+    if failed:
+        err.print(f"{failed} of the lines could not be scored; see `error` in the output")
+        raise typer.Exit(1)
+
+
+def _options(model: Path | None, config: Path) -> ScoringOptions:
+    if model is not None:
+        return ScoringOptions(model=model)
+    # Without a file of one's own there are still defaults; a file that was named must be there.
+    return load_settings(config).scoring if config.exists() or config != DEFAULT_CONFIG else ScoringOptions()
+
+
+def _opened(name: str) -> Any:
+    if name == "-":
+        return nullcontext(sys.stdin)
+    try:
+        return Path(name).open(encoding="utf-8-sig", errors="strict")
+    except OSError as error:
+        raise typer.BadParameter(f"{name}: {error.strerror}", param_hint="--input") from None
+
+
+def _progress() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.completed} {task.description}"), TimeElapsedColumn())
+    return Progress(*columns, console=err, disable=not err.is_terminal, transient=True)
+
+
+def _chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    iterator = iter(lines)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+def _document(line: Line, result: object) -> dict[str, Any]:
+    if isinstance(result, Assessment):
+        return {**line.fields, "assessment": assessment_json(result, identify(line.fields["text"]))}
+    return {**line.fields, "assessment": None, "error": str(result)}
+
+
+def _row(document: dict[str, Any]) -> tuple[Any, ...]:
+    said = document["assessment"]
+    text = str(document.get("text", document.get("line", "")))[:80]
+    if said is None:
+        return ("-", "", "", "", document["error"])
+    risk = "" if said["risk"] is None else f"{said['risk']:.2f}"
+    return (said["sentiment"], f"{said['polarity']:+.2f}", risk, said["language"] or "", text)

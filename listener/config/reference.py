@@ -1,0 +1,96 @@
+"""The reference of all options, made from the schema itself: ``python -m listener.config.reference``."""
+
+import sys
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from listener.config.load import PLUGGED, kinds, nested
+from listener.config.models import Settings
+
+INTRODUCTION = """\
+# Configuration
+
+One TOML file; `config/listener.example.toml` shows every table in use. This page is generated from the schema
+(`python -m listener.config.reference > docs/configuration.md`).
+
+- Every option can also be set by an environment variable: `LISTENER_HTTP__PORT` is `[http] port`,
+  `LISTENER_SOURCES__REVIEWS__TOKEN` is `[sources.reviews] token`. The environment wins over the file.
+- An option marked *secret* is refused in the file. Give it by environment, or as `<option>_file` with a path.
+- Relative paths are relative to the file.
+- Names of brands, sources and rules are lower-case letters, digits and `_`.
+- `listener check-config FILE` names every fault with its place and its fix, and exits with 2.
+"""
+
+
+def reference(plugins: Mapping[str, Mapping[str, type[BaseModel]]]) -> str:
+    """The page, in Markdown. ``plugins`` are the types of sources and rules."""
+    parts = [INTRODUCTION]
+    for name, field in Settings.model_fields.items():
+        if name in PLUGGED:
+            for kind, model in sorted(plugins[name].items()):
+                parts.append(_section(f"[{name}.NAME] with type = \"{kind}\"", model, skip={"name", "type"}))
+        else:
+            model = nested(kinds(field.annotation))
+            if model is not None:
+                parts.extend(_tables(f"{name}.NAME" if name == "brands" else name, model))
+    return "\n".join(parts)
+
+
+def _tables(name: str, model: type[BaseModel]) -> Iterator[str]:
+    """A table and the tables inside it."""
+    yield _section(f"[{name}]", model)
+    for key, field in model.model_fields.items():
+        inner = nested(kinds(field.annotation))
+        if inner is not None and typing.get_origin(field.annotation) is not tuple:
+            yield from _tables(f"{name}.{key}", inner)
+
+
+def _section(title: str, model: type[BaseModel], skip: frozenset[str] | set[str] = frozenset()) -> str:
+    summary = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+    lines = [f"## `{title}`", "", " ".join(summary.split()), "", "| option | default | meaning |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        if name not in skip:
+            lines.append(f"| `{field.alias or name}` | {_default(field)} | {_meaning(field)} |")
+    return "\n".join([*lines, ""])
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    value: Any = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value is PydanticUndefined:
+        return ""
+    if isinstance(value, BaseModel):
+        return "see below" if value.model_fields_set or type(value).model_fields else ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple | list):
+        return "`[]`" if not value else f"`{list(value)}`"
+    return "`{}`" if value == {} else f"`{value}`"
+
+
+def _meaning(field: FieldInfo) -> str:
+    secret = "*Secret.* " if SecretStr in kinds(field.annotation) else ""
+    choices = [str(one) for kind in kinds(field.annotation) for one in _choices(kind)]
+    bounds = [f"{sign} {getattr(one, name)}" for one in field.metadata for name, sign in BOUNDS if hasattr(one, name)]
+    tail = f" One of: {', '.join(f'`{one}`' for one in choices)}." if choices else ""
+    tail += f" ({', '.join(bounds)})" if bounds else ""
+    return f"{secret}{field.description or ''}{tail}".replace("|", "\\|").strip()
+
+
+BOUNDS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+
+
+if __name__ == "__main__":
+    from listener.app import schemas
+
+    sys.stdout.write(reference(schemas()))

@@ -1,0 +1,189 @@
+"""The running service: the scheduler says when to poll, stages drain what was committed, a signal ends it in order."""
+
+import asyncio
+import contextlib
+import hashlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from listener.app import App
+from listener.errors import StoreError
+from listener.web import application, serving
+
+log = structlog.get_logger()
+
+IDLE_SECS = 1.0  # how long a stage with nothing to do waits, unless it is woken
+STORE_FAILURES = 10  # units in a row that the database may fail before the supervisor is to restart us
+START_SPREAD_SECS = 30.0  # first polls are spread over this, so that a start is no stampede
+STOP_SECS = 10.0
+
+
+class StoreDown(StoreError):
+    """The database has not answered for too long: exit 1, the supervisor restarts us."""
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A loop around one unit of work: as long as there is work it goes on, then it waits to be woken."""
+
+    name: str
+    unit: Callable[[], Awaitable[int]]
+    idle_secs: float = IDLE_SECS
+    then: "Stage | None" = None  # who has work once this stage did some
+    failures: int = 0  # StoreErrors in a row
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    on_failure: Callable[[str], None] = lambda _stage: None
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises StoreDown when the database stays away."""
+        while True:
+            self.wake.clear()
+            if await self.once():
+                if self.then is not None:
+                    self.then.wake.set()
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.wake.wait(), self.idle_secs)
+
+    async def once(self) -> int:
+        """One unit; how much it did. A bug in it is logged and ends this unit only."""
+        try:
+            done = await self.unit()
+        except StoreError as error:
+            self.failures += 1
+            self.on_failure(self.name)
+            log.warning("store.failed", stage=self.name, error=str(error), failures=self.failures)
+            if self.failures >= STORE_FAILURES:
+                raise StoreDown(f"{self.name}: the database failed {self.failures} times in a row: {error}") from error
+            return 0
+        except Exception:
+            self.on_failure(self.name)
+            log.exception("unit.crashed", stage=self.name)
+            return 0
+        self.failures = 0
+        return done
+
+
+class Daemon:
+    """One listener: its stages, its scheduler, its HTTP side."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        pipeline = app.pipeline
+        self.deliveries = [
+            self._stage(f"deliver_{name}", lambda name=name: pipeline.deliver(name))  # type: ignore[misc]
+            for name in pipeline.receivers
+        ]
+        self.evaluation = self._stage("evaluate", self._evaluate, idle_secs=app.settings.service.tick_secs)
+        self.refreshing = self._stage("refresh", pipeline.refresh)
+        self.scoring = self._stage("score", pipeline.score, then=self.refreshing)
+        self.stages = [self.scoring, self.refreshing, self.evaluation, *self.deliveries]
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def _stage(
+        self, name: str, unit: Callable[[], Awaitable[int]], *, idle_secs: float = IDLE_SECS, then: Stage | None = None
+    ) -> Stage:
+        metrics = self.app.metrics
+        return Stage(
+            name=name,
+            unit=unit,
+            idle_secs=idle_secs,
+            then=then,
+            on_failure=lambda stage: metrics.unit_failures.labels(stage=stage).inc(),
+        )
+
+    async def _evaluate(self) -> int:
+        evaluation = await self.app.pipeline.evaluate()
+        self.app.publish_states(evaluation.states)
+        if evaluation.told:
+            for delivery in self.deliveries:
+                delivery.wake.set()
+        return 0  # the rules look once a tick, however much they found
+
+    async def _poll(self, name: str) -> None:
+        stage = self._stage(f"poll_{name}", lambda: self._poll_unit(name))
+        await stage.once()
+
+    async def _poll_unit(self, name: str) -> int:
+        report = await self.app.pipeline.poll(name)
+        if any(report.verdicts.values()):
+            self.scoring.wake.set()
+            self.refreshing.wake.set()
+        return 0
+
+    async def once(self) -> None:
+        """Poll every source once, then do all the work that follows from it, and return."""
+        pipeline = self.app.pipeline
+        await asyncio.gather(*(self._poll(name) for name, source in pipeline.sources.items() if source.enabled))
+        for stage in (self.scoring, self.refreshing):
+            while await stage.once():
+                pass
+        await self.evaluation.once()
+        for stage in self.deliveries:
+            await stage.once()
+
+    async def run(self) -> None:
+        """Serve until SIGINT or SIGTERM. Raises StoreDown when the database stays away."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        http = self.app.settings.http
+        web = application(self.app.metrics.registry, alive=self._alive, ready=self.app.checks())
+        async with serving(web, http.host, http.port) as address, self._scheduled(), self._staged():
+            log.info("daemon.started", instance=self.app.settings.service.instance, metrics=f"{address}/metrics")
+            self.app.announce(address)
+            stopping = asyncio.create_task(stop.wait(), name="stop")
+            done, _ = await asyncio.wait([stopping, *self.tasks], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            for task in done - {stopping}:
+                task.result()  # a stage ends only by raising: hand it on
+        log.info("daemon.stopped")
+
+    async def _alive(self) -> str | None:
+        ended = [task.get_name() for task in self.tasks if task.done()]
+        return f"stage {ended[0]} has ended" if ended else None
+
+    @contextlib.asynccontextmanager
+    async def _staged(self) -> AsyncIterator[None]:
+        self.tasks = [asyncio.create_task(stage.run(), name=stage.name) for stage in self.stages]
+        try:
+            yield
+        finally:
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.wait(self.tasks, timeout=STOP_SECS)
+
+    @contextlib.asynccontextmanager
+    async def _scheduled(self) -> AsyncIterator[None]:
+        scheduler = AsyncIOScheduler(timezone=UTC)
+        for name, source in self.app.pipeline.sources.items():
+            if source.enabled:
+                scheduler.add_job(
+                    self._poll,
+                    "interval",
+                    args=[name],
+                    id=name,
+                    seconds=source.interval_secs,
+                    jitter=max(1, source.interval_secs // 10),
+                    max_instances=1,
+                    coalesce=True,
+                    misfire_grace_time=None,
+                    next_run_time=datetime.now(UTC) + spread(name, source.interval_secs),
+                )
+        scheduler.start()
+        try:
+            yield
+        finally:
+            scheduler.shutdown(wait=False)
+
+
+def spread(name: str, interval_secs: float) -> timedelta:
+    """How long after the start a source is first polled: always the same for one name, and short for a short interval."""
+    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) / 2**32
+    return timedelta(seconds=share * min(START_SPREAD_SECS, interval_secs / 4))

@@ -1,0 +1,41 @@
+"""The three seams where other people's code plugs in, one method each."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from listener.domain import Assessment, Checkpoint, Notification, Page, PollResult, Request
+
+
+class Fetch(Protocol):
+    """The polite HTTP client as one source sees it."""
+
+    async def __call__(self, request: Request) -> Page:
+        """Answer the request, or raise FetchError, RateLimited or AccessDenied."""
+        ...
+
+
+class Source(Protocol):
+    """A configured place that we poll."""
+
+    async def poll(self, fetch: Fetch, checkpoint: Checkpoint) -> PollResult:
+        """Visit once, reading what came after ``checkpoint`` (and a little before it).
+
+        Raises SourceError when nothing could be read.
+        """
+        ...
+
+
+class Scorer(Protocol):
+    """A model. Synchronous: the caller puts it on a thread."""
+
+    def score(self, texts: Sequence[str]) -> list[Assessment]:
+        """One assessment a text, in order. Raises ScoringError when the batch cannot be scored."""
+        ...
+
+
+class Receiver(Protocol):
+    """Where alerts go."""
+
+    async def deliver(self, notification: Notification) -> None:
+        """Return once the receiver has taken it; raise DeliveryError otherwise."""
+        ...
