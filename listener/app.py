@@ -23,11 +23,12 @@ from listener.config import Settings, load
 from listener.config.load import Schemas, plugged
 from listener.config.mqtt import MqttOptions
 from listener.demo.site import DemoSite
+from listener.demo.story import load_story
 from listener.errors import ConfigError, Fault, QueryError, StoreError
 from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher, compile_brand
 from listener.metrics import Metrics
-from listener.pipeline import Pipeline
+from listener.pipeline import Parts
 from listener.protocols import Receiver, Scorer
 from listener.sentiment.language import identify
 from listener.sentiment.scorer import load_scorer, on_thread
@@ -148,7 +149,7 @@ class App:
     settings: Settings
     database: Database
     metrics: Metrics
-    pipeline: Pipeline
+    parts: Parts
     mqtt: MqttReceiver | None
 
     def checks(self) -> dict[str, Check]:
@@ -206,11 +207,11 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         await migrate.prepare(database, auto_upgrade=settings.database.auto_upgrade)
         mqtt = await _mqtt(settings, stack)
         if settings.demo is not None:
-            site = DemoSite(started_at=utc_now(), port=settings.demo.port, speed=settings.demo.speed)
+            site = DemoSite(load_story(), started_at=utc_now(), port=settings.demo.port, speed=settings.demo.speed)
             await stack.enter_async_context(site)
         fetcher = await stack.enter_async_context(Fetcher(policy))
         receivers: dict[str, Receiver] = {} if mqtt is None else {"mqtt": mqtt}
-        pipeline = Pipeline(
+        parts = Parts(
             database=database,
             metrics=metrics,
             fetcher=fetcher,
@@ -225,7 +226,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             lease_secs=settings.scoring.lease_secs,
             batch_mentions=settings.scoring.batch_mentions,
         )
-        yield App(settings=settings, database=database, metrics=metrics, pipeline=pipeline, mqtt=mqtt)
+        yield App(settings=settings, database=database, metrics=metrics, parts=parts, mqtt=mqtt)
 
 
 async def _mqtt(settings: Settings, stack: contextlib.AsyncExitStack) -> MqttReceiver | None:

@@ -21,7 +21,7 @@ from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher
 from listener.metrics import Metrics
 from listener.normalise import normalise
-from listener.pipeline import Pipeline
+from listener.pipeline import Parts, deliver, evaluate, refresh, score
 from listener.sentiment.scorer import ThreadedScorer
 from listener.sources.file import File
 from listener.store import Database, mentions, migrate
@@ -75,6 +75,8 @@ class Collector:
 
     def __init__(self, on_alert: Callable[[Frozen], None]) -> None:
         self._on_alert = on_alert
+
+    connected = True
 
     async def deliver(self, notification: Notification) -> None:
         """Take it; nothing can fail."""
@@ -145,7 +147,7 @@ async def run(plan: Plan) -> None:
 async def _replay(plan: Plan, database: Database, scorer: ThreadedScorer) -> None:
     history = plan.history
     clock = [history.mentions[0].at]
-    pipeline = Pipeline(
+    parts = Parts(
         database=database,
         metrics=Metrics(),
         fetcher=Fetcher(FetchPolicy(user_agent="listener")),
@@ -165,10 +167,10 @@ async def _replay(plan: Plan, database: Database, scorer: ThreadedScorer) -> Non
         await mentions.save_poll(database, some, SourceState(name=SOURCE, fingerprint=SOURCE), now=some[-1].at)
         plan.on_progress("stored", start + len(some), total)
     scored = 0
-    while count := await pipeline.score():
+    while count := await score(parts):
         scored += count
         plan.on_progress("scored", scored, total)
-    while await pipeline.refresh():
+    while await refresh(parts):
         pass
     # One more window than the longest memory of the rules: an alert that fires at the end may still resolve.
     first = window_start(history.mentions[0].at, FINE_SECS)
@@ -176,8 +178,8 @@ async def _replay(plan: Plan, database: Database, scorer: ThreadedScorer) -> Non
     ticks = int((last - first).total_seconds() // plan.tick_secs)
     for tick in range(1, ticks + 1):
         clock[0] = first + timedelta(seconds=tick * plan.tick_secs)
-        evaluation = await pipeline.evaluate()
+        evaluation = await evaluate(parts)
         if evaluation.told:
-            while await pipeline.deliver(SOURCE):
+            while await deliver(parts, SOURCE):
                 pass
         plan.on_progress("evaluated", tick, ticks)

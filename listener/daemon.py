@@ -13,7 +13,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from listener.app import App
 from listener.errors import StoreError
-from listener.web import application, serving
+from listener.pipeline import deliver, evaluate, poll, refresh, score
+from listener.serving import serving
+from listener.web import application
 
 log = structlog.get_logger()
 
@@ -74,14 +76,14 @@ class Daemon:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        pipeline = app.pipeline
+        parts = app.parts
         self.deliveries = [
-            self._stage(f"deliver_{name}", lambda name=name: pipeline.deliver(name))  # type: ignore[misc]
-            for name in pipeline.receivers
+            self._stage(f"deliver_{name}", lambda name=name: deliver(parts, name))  # type: ignore[misc]
+            for name in parts.receivers
         ]
         self.evaluation = self._stage("evaluate", self._evaluate, idle_secs=app.settings.service.tick_secs)
-        self.refreshing = self._stage("refresh", pipeline.refresh)
-        self.scoring = self._stage("score", pipeline.score, then=self.refreshing)
+        self.refreshing = self._stage("refresh", lambda: refresh(parts))
+        self.scoring = self._stage("score", lambda: score(parts), then=self.refreshing)
         self.stages = [self.scoring, self.refreshing, self.evaluation, *self.deliveries]
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -98,7 +100,7 @@ class Daemon:
         )
 
     async def _evaluate(self) -> int:
-        evaluation = await self.app.pipeline.evaluate()
+        evaluation = await evaluate(self.app.parts)
         self.app.publish_states(evaluation.states)
         if evaluation.told:
             for delivery in self.deliveries:
@@ -110,7 +112,7 @@ class Daemon:
         await stage.once()
 
     async def _poll_unit(self, name: str) -> int:
-        report = await self.app.pipeline.poll(name)
+        report = await poll(self.app.parts, name)
         if any(report.verdicts.values()):
             self.scoring.wake.set()
             self.refreshing.wake.set()
@@ -118,8 +120,7 @@ class Daemon:
 
     async def once(self) -> None:
         """Poll every source once, then do all the work that follows from it, and return."""
-        pipeline = self.app.pipeline
-        await asyncio.gather(*(self._poll(name) for name, source in pipeline.sources.items() if source.enabled))
+        await asyncio.gather(*(self._poll(name) for name, source in self.app.parts.sources.items() if source.enabled))
         for stage in (self.scoring, self.refreshing):
             while await stage.once():
                 pass
@@ -135,7 +136,7 @@ class Daemon:
             loop.add_signal_handler(number, stop.set)
         http = self.app.settings.http
         web = application(self.app.metrics.registry, alive=self._alive, ready=self.app.checks())
-        async with serving(web, http.host, http.port) as address, self._scheduled(), self._staged():
+        async with serving(lambda _address: web, http.host, http.port) as address, self._scheduled(), self._staged():
             log.info("daemon.started", instance=self.app.settings.service.instance, metrics=f"{address}/metrics")
             self.app.announce(address)
             stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -162,7 +163,7 @@ class Daemon:
     @contextlib.asynccontextmanager
     async def _scheduled(self) -> AsyncIterator[None]:
         scheduler = AsyncIOScheduler(timezone=UTC)
-        for name, source in self.app.pipeline.sources.items():
+        for name, source in self.app.parts.sources.items():
             if source.enabled:
                 scheduler.add_job(
                     self._poll,

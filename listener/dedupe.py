@@ -29,16 +29,14 @@ LONG_KEY = 40  # letters and digits from which two people do not write the same 
 LONG_TITLE = 20  # likewise of a headline, where the address is the same too
 
 # Names under which a site shows many people: equal names are then not one author.
-ANONYMOUS = frozenset(
-    name.strip()
-    for name in """
-    anonymous, anonymous user, anon, guest, user, customer, verified customer, unknown, deleted, [deleted], a google user,
-    google user, facebook user, trustpilot user, amazon customer, kindle customer, a trustpilot user, consumer,
-    anonüümne, anonüüm, külaline, klient, kasutaja, nimetön, nimettömänä, vieras, asiakas, anonyymi, анонимно, аноним,
-    гость, пользователь, клиент, покупатель, анонім, гість, anonīms, viesis, klients, lietotājs, svečias, anonimas,
-    klientas, anonym, gast, kunde, nutzer, kund, gäst, användare, anonyme, anonimo, anónimo, anonimowy, gość
-    """.split(",")
-)
+_ANONYMOUS = """
+anonymous, anonymous user, anon, guest, user, customer, verified customer, consumer, unknown, deleted, [deleted]
+google user, a google user, facebook user, trustpilot user, a trustpilot user, amazon customer, kindle customer
+anonüümne, anonüüm, külaline, klient, kasutaja, nimetön, vieras, asiakas, anonyymi, анонимно, аноним, гость
+пользователь, клиент, покупатель, анонім, гість, anonīms, viesis, klients, lietotājs, svečias, anonimas, klientas
+anonym, gast, kunde, nutzer, kund, gäst, användare, anonyme, anonimo, anónimo, anonimowy, gość
+"""
+ANONYMOUS = frozenset(_ANONYMOUS.strip().replace("\n", ", ").split(", "))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

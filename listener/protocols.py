@@ -1,4 +1,4 @@
-"""The three seams where other people's code plugs in, one method each."""
+"""The seams where other people's code plugs in, one method each."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -35,6 +35,11 @@ class Scorer(Protocol):
 
 class Receiver(Protocol):
     """Where alerts go."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether trying makes sense now; while it does not, what is due waits and no attempt is counted."""
+        ...
 
     async def deliver(self, notification: Notification) -> None:
         """Return once the receiver has taken it; raise DeliveryError otherwise."""

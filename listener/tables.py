@@ -62,6 +62,7 @@ class SourceStateRow(SQLModel, table=True):
     succeeded_at: datetime | None = _time()
     failing_since_at: datetime | None = _time()
     error: str | None = None
+    page: bytes | None = None  # the one that could not be read, until one can be again
     gone: bool = False
 
 

@@ -1,19 +1,12 @@
 """The HTTP side: metrics for Prometheus, and health for whoever restarts or routes to the daemon."""
 
-import asyncio
-import contextlib
-import socket as socketlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
-import structlog
-import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from listener import __version__
-
-log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[str | None]]  # None when well, else what is wrong
 
@@ -48,41 +41,3 @@ def application(registry: CollectorRegistry, *, alive: Check, ready: dict[str, C
         )
 
     return app
-
-
-class Server(uvicorn.Server):
-    """uvicorn inside our event loop: signals stay with the daemon."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave SIGINT and SIGTERM alone: the daemon stops all its parts in order."""
-        yield
-
-
-@contextlib.asynccontextmanager
-async def serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
-    """Serve ``app`` while the block runs; gives its address. Raises OSError when the port is taken."""
-    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off")
-    server = Server(config)
-    # Bound here, not inside uvicorn, which would end the process when the port is taken.
-    socket = await asyncio.to_thread(_bind, host, port)
-    task = asyncio.create_task(server.serve(sockets=[socket]), name="http")
-    try:
-        bound = socket.getsockname()[1]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
-    finally:
-        server.should_exit = True
-        await task
-        socket.close()
-
-
-def _bind(host: str, port: int) -> socketlib.socket:
-    family, kind, protocol, _, address = socketlib.getaddrinfo(host, port, type=socketlib.SOCK_STREAM)[0]
-    bound = socketlib.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socketlib.SOL_SOCKET, socketlib.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        bound.close()
-        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
-    return bound

@@ -78,6 +78,7 @@ class Misbehaving:
     _servers: list[asyncio.Server] = field(default_factory=list)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _flaky: dict[str, int] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, target: str, *, host: str = "127.0.0.1") -> str:
         """The address of a behaviour or document."""
@@ -91,6 +92,12 @@ class Misbehaving:
     def asked(self, path: str) -> list[Asked]:
         """The requests for one path, in order."""
         return [request for request in self.requests if request.path == path]
+
+    async def until_asked(self, times: int) -> None:
+        """Wait for so many requests in all."""
+        while len(self.requests) < times:
+            self._news.clear()
+            await self._news.wait()
 
     def count_down(self, target: str, failures: int) -> int:
         """How often ``target`` still fails, counted down at each call."""
@@ -135,6 +142,7 @@ class Misbehaving:
         port = writer.get_extra_info("sockname")[1]
         request = Asked(method=method, target=target, headers=headers, body=body, port=port)
         self.requests.append(request)
+        self._news.set()
         if request.path in BEHAVIOURS:
             await BEHAVIOURS[request.path](self, request, writer)
             return False

@@ -1,12 +1,13 @@
 """A private, real Mosquitto on a free loopback port, that tests may stop, kill and freeze."""
 
+import asyncio
 import getpass
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.services import require
 
 BINARY = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin")
 START_SECS = 10.0
+PATIENCE_SECS = 10.0
 ANYBODY = "allow_anonymous true"
 
 
@@ -85,6 +87,13 @@ def mosquitto(folder: Path, conf: str = ANYBODY, *, port: int | None = None) -> 
         yield broker
     finally:
         broker.kill()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait, within reason, until ``condition`` holds; what makes it hold happens elsewhere and cannot be awaited."""
+    async with asyncio.timeout(PATIENCE_SECS):
+        while not condition():  # noqa: ASYNC110 -- no event of ours tells
+            await asyncio.sleep(0.01)
 
 
 def free_port() -> int:

@@ -1,15 +1,21 @@
 """``listener alerts``: what fires and what has fired; ``listener watch``: alerts as they come."""
 
 import asyncio
+import contextlib
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, print_json, print_table
+from listener.alerts.console import show
+from listener.alerts.payload import AlertPayload, as_json
+from listener.alerts.watch import Event
+from listener.alerts.watch import watch as follow
+from listener.app import database_of, load_settings, utc_now
+from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
+from listener.config import Settings
 from listener.domain import Alert, AlertState
-from listener.app import load_settings
-from listener.store import Database
+from listener.errors import ConfigError, Fault
 from listener.store import alerts as store
 
 group = typer.Typer(help="Alerts in the database.", no_args_is_help=True)
@@ -25,7 +31,7 @@ def list_(
 ) -> None:
     """List alerts, the newest first."""
     settings = load_settings(config)
-    found = asyncio.run(_recent(settings.database.url, limit, firing=firing))
+    found = asyncio.run(_recent(settings, limit, firing=firing))
     if json_:
         for alert in found:
             print_json({"id": alert.id, **asdict(alert)})
@@ -47,8 +53,25 @@ def list_(
     )
 
 
-async def _recent(url: str, limit: int, *, firing: bool) -> list[Alert]:
-    database = Database(url)
+@app.command()
+def watch(config: ConfigOption = DEFAULT_CONFIG, json_: JsonOption = False) -> None:
+    """Show alerts as they come, from the configured broker; each once, however often it is sent."""
+    settings = load_settings(config)
+    if settings.mqtt is None:
+        raise ConfigError([Fault(path="mqtt", problem="no broker is configured", fix="add a table [mqtt]")])
+
+    def on_event(event: Event) -> None:
+        if not json_:
+            show(out, event, now=utc_now())
+        elif isinstance(event, AlertPayload):
+            print_json(as_json(event))
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(follow(settings.mqtt, on_event=on_event))
+
+
+async def _recent(settings: Settings, limit: int, *, firing: bool) -> list[Alert]:
+    database = database_of(settings)
     try:
         return await store.recent(database, limit=limit, state=AlertState.FIRING if firing else None)
     finally:

@@ -23,12 +23,16 @@ from listener.sentiment.scorer import load_scorer, on_thread
 @app.command()
 def backtest(
     input_: Annotated[
-        Path, typer.Option("--input", "-i", exists=True, dir_okay=False, help="Mentions with their times: JSONL or CSV, also .gz.")
+        Path,
+        typer.Option(
+            "--input", "-i", exists=True, dir_okay=False, help="Mentions with their times: JSONL or CSV, also .gz."
+        ),
     ],
     config: ConfigOption = DEFAULT_CONFIG,
     model: Annotated[Path | None, typer.Option(help="A model directory, instead of the configuration's.")] = None,
     label_field: Annotated[
-        str | None, typer.Option(help="Take people's labels (negative, neutral, positive) in this field, not the model.")
+        str | None,
+        typer.Option(help="Take people's labels (negative, neutral, positive) in this field, not the model."),
     ] = None,
     tick_secs: Annotated[
         int, typer.Option(min=FINE_SECS, help="Seconds between two looks of the rules; a multiple of 300.")

@@ -37,7 +37,8 @@ def check_config(
 def init(
     brand: Annotated[str, typer.Option(prompt="The brand's name", help="The brand to listen for.")],
     feed: Annotated[
-        str, typer.Option(prompt="A feed to read (RSS, Atom, JSON Feed)", help="Address of a feed where it is spoken of.")
+        str,
+        typer.Option(prompt="A feed to read (RSS, Atom, JSON Feed)", help="Address of a feed where it is spoken of."),
     ],
     model: Annotated[
         str, typer.Option(prompt="A model directory (Hugging Face sequence classification)", help="The model.")

@@ -21,7 +21,7 @@ from listener.pipeline import Prepared, prepare
 from listener.sentiment.language import identify
 from listener.sources.base import BaseSource
 from listener.sources.offline import read as read_offline
-from listener.sources.registry import known_types
+from listener.sources.registry import type_names
 from listener.store import sources as store
 from listener.store.sources import SourceState
 
@@ -83,7 +83,7 @@ def poll(name: str, config: ConfigOption = DEFAULT_CONFIG, json_: JsonOption = F
 
 @app.command()
 def read(
-    type_: Annotated[str, typer.Argument(metavar="TYPE", help="The source's type: " + ", ".join(known_types()))],
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="The source's type: " + ", ".join(type_names()))],
     file: Annotated[Path, typer.Argument(help="A saved page, feed, answer or file; - is standard input.")],
     url: Annotated[str, typer.Option(help="Where it was saved from, to make its links absolute.")] = "",
     option: Annotated[

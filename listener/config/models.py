@@ -113,7 +113,7 @@ class ScoringOptions(Options):
     ] = 64
     lease_secs: Annotated[
         float, Field(ge=10, le=3600, description="Seconds after which the claim of a dead daemon is given back.")
-    ] = 300.0
+    ] = 60.0
 
 
 class HttpOptions(Options):

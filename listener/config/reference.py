@@ -33,7 +33,7 @@ def reference(plugins: Mapping[str, Mapping[str, type[BaseModel]]]) -> str:
     for name, field in Settings.model_fields.items():
         if name in PLUGGED:
             for kind, model in sorted(plugins[name].items()):
-                parts.append(_section(f"[{name}.NAME] with type = \"{kind}\"", model, skip={"name", "type"}))
+                parts.append(_section(f'[{name}.NAME] with type = "{kind}"', model, skip={"name", "type"}))
         else:
             model = nested(kinds(field.annotation))
             if model is not None:

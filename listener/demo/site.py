@@ -3,15 +3,12 @@
 What can be read depends on the time alone, so the site keeps no state and any number of polls sees the same story.
 """
 
-import asyncio
-import contextlib
-import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Annotated, Any, Self
 
-import uvicorn
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
@@ -19,6 +16,7 @@ from pydantic import AwareDatetime
 
 from listener.demo.pages import atom, conditional, front_page, item_page, review
 from listener.demo.story import Item, Row, visible
+from listener.serving import serving
 
 FEED_ENTRIES_MAX = 200
 REVIEWS_PER_PAGE = 50
@@ -51,31 +49,17 @@ class DemoSite:
         self._speed = speed
         self._now = now
         self._address = (host, port)
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        # Bound and listening here: a taken port is an error to the caller, and no request comes too early.
-        self._socket = socket.create_server(self._address)
-        host, port = self._socket.getsockname()
-        self.url = f"http://{host}:{port}"
-        config = uvicorn.Config(
-            application(self.items, url=self.url),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="demo-site")
+        site = serving(lambda url: application(self.items, url=url), *self._address)
+        self.url = await self._stack.enter_async_context(site)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
-        try:
-            await self._task
-        finally:
-            self._socket.close()
+        await self._stack.aclose()
 
     def items(self) -> list[Item]:
         """What the site shows now, the newest date first."""
@@ -140,11 +124,3 @@ async def _refuse(_: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     message = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in faults)
     return JSONResponse({"error": "bad_request", "message": message}, status_code=400)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn inside our event loop: signals stay with whoever runs the loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -108,9 +108,7 @@ async def _insert(connection: AsyncConnection, dialect: str, judged: Sequence[Ju
             }
             for one, judgement in some
         ]
-        made = await connection.execute(
-            insert_into(dialect, mention).returning(mention.c.uid, mention.c.row), values
-        )
+        made = await connection.execute(insert_into(dialect, mention).returning(mention.c.uid, mention.c.row), values)
         rows = {row.uid: row.row for row in made}
         await _follow(connection, dialect, some, rows, now)
 
@@ -145,9 +143,7 @@ async def _follow(
     connection: AsyncConnection, dialect: str, judged: Sequence[Judged], rows: Mapping[str, int], now: datetime
 ) -> None:
     """What follows from a stored or edited mention: its brands, its place in the queue, the windows that change."""
-    brands = [
-        {"brand": brand, "at": one.at, "mention_row": rows[one.id]} for one, _ in judged for brand in one.brands
-    ]
+    brands = [{"brand": brand, "at": one.at, "mention_row": rows[one.id]} for one, _ in judged for brand in one.brands]
     if brands:
         await connection.execute(insert_into(dialect, mention_brand), brands)
     queued = [

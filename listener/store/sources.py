@@ -18,7 +18,10 @@ ERROR_CHARS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """How a source has been doing. ``failures`` counts polls failed in a row; ``gone`` means that the server said 410."""
+    """How a source has been doing. ``failures`` counts polls failed in a row; ``gone`` means that the server said 410.
+
+    ``page`` is the start of the page that could not be read, for whoever mends the plug-in.
+    """
 
     name: str
     fingerprint: str
@@ -29,6 +32,7 @@ class SourceState:
     succeeded_at: datetime | None = None
     failing_since_at: datetime | None = None
     error: str | None = None
+    page: bytes | None = None
     gone: bool = False
 
 

@@ -2,7 +2,7 @@
 
 Revision: 0001
 Revises: 
-Created: 2026-11-21 20:28:15.981885
+Created: 2026-11-21 20:35:10.293269
 """
 
 import sqlalchemy as sa
@@ -148,6 +148,7 @@ def upgrade() -> None:
     sa.Column('succeeded_at', listener.tables.UtcDateTime(timezone=True), nullable=True),
     sa.Column('failing_since_at', listener.tables.UtcDateTime(timezone=True), nullable=True),
     sa.Column('error', sa.String(), nullable=True),
+    sa.Column('page', sa.LargeBinary(), nullable=True),
     sa.Column('gone', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('name')
     )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from listener.alerts.rules import RULE_TYPES
 from listener.config import load
-from listener.config.load import plugged
+from listener.config.load import Schemas, plugged
 from listener.errors import ConfigError
 
 
@@ -25,7 +25,7 @@ class Site(BaseModel):
     brands: tuple[str, ...] = ()
 
 
-SCHEMAS = {"sources": {"site": Site}, "rules": dict(RULE_TYPES)}
+SCHEMAS: Schemas = {"sources": {"site": Site}, "rules": dict(RULE_TYPES)}
 
 GOOD = """
 [service]
@@ -178,7 +178,7 @@ def test_a_misspelt_variable_is_a_fault(
 def test_known_variables_are_no_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LISTENER_CONFIG", "LISTENER_REQUIRE_SERVICES", "LISTENER_MQTT__TLS__CA_FILE"):
         monkeypatch.setenv(name, "x")
-    assert load(write(tmp_path, GOOD), SCHEMAS)
+    assert load(write(tmp_path, GOOD), SCHEMAS).brands
 
 
 def test_no_fault_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,24 @@
+"""The flow, one unit of work per arrow: poll, score, refresh, evaluate, deliver.
+
+Each unit reads what the stage before committed, decides with pure functions, and commits once. None hands memory to the
+next, so any of them can be killed at any instruction and simply runs again.
+"""
+
+from listener.pipeline.deliver import deliver
+from listener.pipeline.evaluate import Evaluation, evaluate
+from listener.pipeline.parts import Parts
+from listener.pipeline.poll import PollReport, Prepared, poll, prepare
+from listener.pipeline.score import refresh, score
+
+__all__ = [
+    "Evaluation",
+    "Parts",
+    "PollReport",
+    "Prepared",
+    "deliver",
+    "evaluate",
+    "poll",
+    "prepare",
+    "refresh",
+    "score",
+]

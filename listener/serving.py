@@ -1,0 +1,52 @@
+"""A web application inside our own event loop, next to the daemon's other parts."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+STOP_SECS = 1  # for answers that are on their way
+
+
+class _Server(uvicorn.Server):
+    """uvicorn inside our event loop: signals stay with the daemon."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave SIGINT and SIGTERM alone: the daemon stops all its parts in order."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(application: Callable[[str], FastAPI], host: str, port: int) -> AsyncIterator[str]:
+    """Serve an application while the block runs; gives its address, with which ``application`` makes it.
+
+    Port 0 takes a free one. Bound and listening when the block begins, so no request comes too early; raises OSError
+    when the port is taken, where uvicorn itself would end the process.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    config = uvicorn.Config(
+        application(address),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=STOP_SECS,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]), name=f"http {address}")
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        try:
+            await task
+        finally:
+            listening.close()

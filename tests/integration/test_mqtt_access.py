@@ -1,0 +1,218 @@
+"""Getting in: passwords, TLS, the older protocol version, our own broker, and the configuration that we ship."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from listener.alerts.broker import INSTALL, EmbeddedBroker
+from listener.alerts.connection import BACKOFF_FIRST_SECS
+from listener.alerts.mqtt import MqttReceiver
+from listener.config.mqtt import MqttOptions
+from listener.errors import ConfigError
+from tests.mosquitto import ANYBODY, PATIENCE_SECS, Mosquitto, free_port, mosquitto, until
+from tests.services import require
+
+SHIPPED = Path(__file__).parents[2] / "config" / "mosquitto"
+SECRET = "correct-horse"
+
+
+def receiver(port: int, **changes: Any) -> MqttReceiver:
+    """An impatient receiver for the broker at ``port``."""
+    options = {"host": "127.0.0.1", "port": port, "timeout_secs": 1.0, **changes}
+    return MqttReceiver(MqttOptions.model_validate(options), instance="one", version="0.1")
+
+
+async def connected(mqtt: MqttReceiver) -> str | None:
+    """Wait until it is; the protocol version."""
+    await asyncio.wait_for(mqtt.wait_connected(), PATIENCE_SECS)
+    return mqtt.protocol
+
+
+def passwords(folder: Path, **users: str) -> Path:
+    """A password file, made by Mosquitto's own tool."""
+    file = folder / "passwords"
+    file.touch(mode=0o600)
+    for user, password in users.items():
+        subprocess.run(["mosquitto_passwd", "-b", str(file), user, password], check=True, capture_output=True)
+    return file
+
+
+async def test_a_wrong_password_is_said_once_without_the_password(tmp_path: Path) -> None:
+    file = passwords(tmp_path, listener=SECRET)
+    with mosquitto(tmp_path, f"allow_anonymous false\npassword_file {file}") as broker, capture_logs() as logs:
+        async with receiver(broker.port, username="listener", password=f"{SECRET}-not") as mqtt:
+            await until(lambda: broker.log.count("not authorised") >= 2)
+            assert mqtt.problem == "the broker says: Not authorized (135); check mqtt.username and mqtt.password"
+        async with receiver(broker.port, username="listener", password=SECRET) as mqtt:
+            await connected(mqtt)
+    assert [entry["event"] for entry in logs] == ["mqtt.disconnected", "mqtt.connected"]
+    assert SECRET not in repr(logs)
+    assert SECRET not in repr(vars(mqtt))
+
+
+def certificates(folder: Path) -> None:
+    """An authority of our own, and a server and a client that it vouches for."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca", "-days", "2")
+    for name, alt in (("server", "IP:127.0.0.1"), ("client", "DNS:client")):
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        (folder / "alt").write_text(f"subjectAltName={alt}\n", "utf-8")
+        sign = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "alt")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *sign)
+
+
+async def test_tls_with_an_authority_of_our_own(tmp_path: Path) -> None:
+    """Server and client know each other by certificate; whoever trusts another authority does not get in."""
+    certificates(tmp_path)
+    conf = f"""{ANYBODY}
+cafile {tmp_path}/ca.crt
+certfile {tmp_path}/server.crt
+keyfile {tmp_path}/server.key
+require_certificate true"""
+    ours = {"ca_file": tmp_path / "ca.crt", "cert_file": tmp_path / "client.crt", "key_file": tmp_path / "client.key"}
+    with mosquitto(tmp_path, conf) as broker:
+        async with receiver(broker.port, tls=ours) as mqtt:
+            assert await connected(mqtt) == "5"
+        async with receiver(broker.port, tls={}) as mqtt:
+            await until(lambda: "certificate verify failed" in str(mqtt.problem))
+            assert "mqtt.tls.ca_file" in str(mqtt.problem)
+        async with receiver(broker.port, tls={"ca_file": tmp_path / "none.crt"}) as mqtt:
+            await until(lambda: "No such file" in str(mqtt.problem))
+        async with receiver(broker.port, tls={"ca_file": tmp_path / "ca.crt"}) as mqtt:
+            await until(lambda: mqtt.problem != "not tried yet")
+            assert not mqtt.connected
+
+
+async def test_the_embedded_broker_takes_alerts_in_the_older_version() -> None:
+    port = free_port()
+    async with EmbeddedBroker("127.0.0.1", port), receiver(port, broker="embedded") as mqtt:
+        assert await connected(mqtt) == "3.1.1"
+        async with aiomqtt.Client("127.0.0.1", port) as client:
+            await client.subscribe("listener/v1/+/status", qos=1)
+            message = await asyncio.wait_for(anext(client.messages), PATIENCE_SECS)
+            assert json.loads(bytes(message.payload))["state"] == "online"
+            assert message.retain
+
+
+async def test_an_older_broker_that_stays_silent_is_found_out() -> None:
+    """It reads a CONNECT of MQTT 5 wrongly and waits for more: after the time-out the older version is tried."""
+    port = free_port()
+    async with EmbeddedBroker("127.0.0.1", port), receiver(port, timeout_secs=0.3) as mqtt:
+        assert await connected(mqtt) == "3.1.1"
+
+
+async def test_an_older_broker_that_says_so_is_answered_at_once() -> None:
+    """Return code 1 (MQTT 3.1.1, 3.2.2.3) leads to 3.1.1 without a pause."""
+    levels: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not reader.at_eof():
+            kind, body = await packet(reader)
+            if kind == 1:
+                levels.append(body[6])
+                writer.write(b"\x20\x02\x00" + (b"\x00" if body[6] == 4 else b"\x01"))
+            elif kind == 3:
+                start = 2 + int.from_bytes(body[:2], "big")
+                writer.write(b"\x40\x02" + body[start : start + 2])
+            if levels == [5] or kind == 14:
+                break
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, receiver(server.sockets[0].getsockname()[1]) as mqtt:
+        assert await asyncio.wait_for(connected(mqtt), BACKOFF_FIRST_SECS / 2) == "3.1.1"
+    assert levels == [5, 4]
+
+
+async def packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """The type of an MQTT packet and what follows its length."""
+    kind = (await reader.readexactly(1))[0] >> 4
+    length = shift = 0
+    while True:
+        (digit,) = await reader.readexactly(1)
+        length |= (digit & 0x7F) << shift
+        shift += 7
+        if digit < 0x80:
+            return kind, await reader.readexactly(length)
+
+
+async def test_a_version_that_is_pinned_stays() -> None:
+    port = free_port()
+    async with EmbeddedBroker("127.0.0.1", port), receiver(port, protocol="5", timeout_secs=0.2) as mqtt:
+        await until(lambda: "did not answer" in str(mqtt.problem))
+        await asyncio.wait({asyncio.ensure_future(mqtt.wait_connected())}, timeout=1.0)
+        assert not mqtt.connected
+
+
+async def test_the_embedded_broker_says_when_its_port_is_taken() -> None:
+    port = free_port()
+    async with EmbeddedBroker("127.0.0.1", port):
+        with pytest.raises(ConfigError, match=r"mqtt\.port: .*address already in use"):
+            await EmbeddedBroker("127.0.0.1", port).__aenter__()
+
+
+async def test_the_embedded_broker_says_which_package_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "amqtt.broker", None)
+    with pytest.raises(ConfigError) as refused:
+        await EmbeddedBroker("127.0.0.1", free_port()).__aenter__()
+    assert INSTALL in str(refused.value)
+
+
+async def test_the_configuration_that_we_ship_lets_the_right_ones_in(tmp_path: Path) -> None:
+    """The daemon may write and not read, people on call may read and not write, and nobody else gets in."""
+    file = passwords(tmp_path, listener=SECRET, oncall=SECRET)
+    shipped = (SHIPPED / "mosquitto.conf").read_text("utf-8")
+    conf = (
+        shipped.replace("listener 1883\n", "")
+        .replace("/mosquitto/config/passwords", str(file))
+        .replace("/mosquitto/config/acl", str(SHIPPED / "acl"))
+        .replace("/mosquitto/data/", f"{tmp_path}/")
+    )
+    assert "/mosquitto/config/" not in "".join(line for line in conf.splitlines() if not line.startswith("#"))
+    with mosquitto(tmp_path, conf) as broker:
+        async with receiver(broker.port, username="listener", password=SECRET) as mqtt:
+            await connected(mqtt)
+            assert await heard_by(broker, "oncall") == ["listener/v1/one/status"]
+            assert await heard_by(broker, "listener") == []
+        with pytest.raises(aiomqtt.MqttError, match="135"):
+            async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5):
+                pass
+
+
+async def heard_by(broker: Mosquitto, user: str) -> list[str]:
+    """The retained topics that a user gets to see."""
+    topics: list[str] = []
+    kwargs: dict[str, Any] = {"username": user, "password": SECRET, "protocol": aiomqtt.ProtocolVersion.V5}
+    async with aiomqtt.Client("127.0.0.1", broker.port, **kwargs) as client:
+        await client.subscribe("listener/#", qos=1)
+        # What it retains comes before the answer to the next question.
+        await client.unsubscribe("listener/#")
+        while len(client.messages):
+            topics.append(str((await anext(client.messages)).topic))
+    return topics
+
+
+@pytest.fixture(autouse=True)
+def _plain_structlog() -> None:
+    """Captured logs need structlog as it comes."""
+    structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _tools() -> None:
+    """The programs beside the broker."""
+    for tool in ("mosquitto_passwd", "openssl"):
+        require(shutil.which(tool), f"the program {tool}")

@@ -1,0 +1,145 @@
+"""``watch`` on a real Mosquitto: what a terminal gets to see, each alert once, also over a restart of the broker."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from listener.alerts import payload
+from listener.alerts.payload import AlertPayload, StatePayload, StatusPayload, as_json
+from listener.alerts.watch import Connection, Event, watch
+from listener.config.mqtt import MqttOptions
+from listener.domain import Alert, AlertState, Condition, Reason, Severity, Signal
+from tests.mosquitto import ANYBODY, Mosquitto, free_port, mosquitto, until
+
+NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
+SIGNAL = Signal(
+    brand="acme",
+    rule="share",
+    condition=Condition.BREACHED,
+    severity=Severity.WARNING,
+    reason="36 of 60 mentions are negative",
+    observed=0.6,
+    expected=0.2,
+    window_start_at=NOW - timedelta(hours=1),
+    window_end_at=NOW,
+)
+ALERT = Alert(
+    brand="acme",
+    rule="share",
+    severity=Severity.WARNING,
+    state=AlertState.FIRING,
+    started_at=NOW,
+    updated_at=NOW,
+    signal=SIGNAL,
+)
+EVENT = payload.alert_payload(ALERT, Reason.FIRST, title="Acme", evidence=(), now=NOW)
+STATE = payload.state_payload("acme", title="Acme", alerts=[ALERT], signal=SIGNAL, now=NOW)
+BIRTH = payload.birth_payload("one", version="0.1", now=NOW)
+
+
+async def say(
+    port: int, topic: str, body: AlertPayload | StatePayload | StatusPayload | bytes, *, retain: bool = False
+) -> None:
+    """Publish as anybody could."""
+    raw = body if isinstance(body, bytes) else json.dumps(as_json(body)).encode()
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.publish(topic, raw, qos=1, retain=retain)
+
+
+@asynccontextmanager
+async def watching(port: int, prefix: str = "listener/v1") -> AsyncIterator[list[Event]]:
+    """The events that are seen, as they come."""
+    events: list[Event] = []
+    options = MqttOptions(host="127.0.0.1", port=port, timeout_secs=1.0, topic_prefix=prefix)
+    task = asyncio.create_task(watch(options, on_event=events.append))
+    try:
+        yield events
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def persistent(tmp_path: Path) -> str:
+    """A broker that keeps what it retains over a restart."""
+    return (
+        f"{ANYBODY}\npersistence true\npersistence_location {tmp_path}/\nautosave_on_changes true\nautosave_interval 1"
+    )
+
+
+async def test_a_watcher_sees_what_is_and_then_what_happens(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as broker:
+        await say(broker.port, "listener/v1/one/status", BIRTH, retain=True)
+        await say(broker.port, "listener/v1/brand/acme/state", STATE, retain=True)
+        async with watching(broker.port) as events:
+            await until(lambda: len(events) == 3)
+            assert events[0] == Connection(problem=None)
+            assert {type(event) for event in events[1:]} == {StatusPayload, StatePayload}
+            await say(broker.port, "listener/v1/brand/acme/alert/warning", EVENT)
+            await until(lambda: events[-1] == EVENT)
+
+
+async def test_a_repeat_and_a_strangers_message_are_passed_over(tmp_path: Path) -> None:
+    topic = "listener/v1/brand/acme/alert/warning"
+    with mosquitto(tmp_path) as broker:
+        async with watching(broker.port) as events:
+            await until(lambda: events)
+            for body in (EVENT, EVENT, b"\x00 not ours", EVENT.model_copy(update={"seq": 2})):
+                await say(broker.port, topic, body)
+            await until(lambda: len(events) == 3)
+            assert [event.seq for event in events if isinstance(event, AlertPayload)] == [1, 2]
+
+
+async def test_another_prefix_is_another_world(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as broker:
+        async with watching(broker.port, prefix="staging") as events:
+            await until(lambda: events)
+            await say(broker.port, "listener/v1/brand/acme/alert/warning", EVENT)
+            await say(broker.port, "staging/brand/acme/alert/warning", EVENT.model_copy(update={"seq": 7}))
+            await until(lambda: len(events) == 2)
+            assert [event.seq for event in events if isinstance(event, AlertPayload)] == [7]
+
+
+async def test_the_watch_goes_on_after_a_restart_of_the_broker(tmp_path: Path, persistent: str) -> None:
+    with mosquitto(tmp_path, persistent) as broker:
+        async with watching(broker.port) as events:
+            await until(lambda: events)
+            await say(broker.port, "listener/v1/brand/acme/alert/warning", EVENT)
+            await until(lambda: EVENT in events)
+            await restart(broker, events)
+            await say(broker.port, "listener/v1/brand/acme/alert/warning", EVENT)
+            await say(broker.port, "listener/v1/brand/acme/alert/warning", EVENT.model_copy(update={"seq": 2}))
+            await until(lambda: isinstance(events[-1], AlertPayload) and events[-1].seq == 2)
+            assert events.count(EVENT) == 1
+
+
+async def restart(broker: Mosquitto, events: list[Event]) -> None:
+    """Stop, let the watcher notice, start, let it come back."""
+    broker.stop()
+    await until(lambda: any(isinstance(event, Connection) and event.problem for event in events))
+    broker.start()
+    await until(lambda: events.count(Connection(problem=None)) == 2)
+
+
+async def test_two_watchers_do_not_throw_each_other_out(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as broker:
+        async with watching(broker.port) as first, watching(broker.port) as second:
+            await until(lambda: first and second)
+            await say(broker.port, "listener/v1/brand/acme/alert/warning", EVENT)
+            await until(lambda: EVENT in first and EVENT in second)
+            assert first.count(Connection(problem=None)) == second.count(Connection(problem=None)) == 1
+
+
+async def test_without_a_broker_the_watcher_is_told_once() -> None:
+    async with watching(free_port()) as events:
+        await until(lambda: events)
+        (event,) = events
+        assert isinstance(event, Connection)
+        assert "refused" in str(event.problem)

@@ -1,0 +1,339 @@
+"""The units of work on real databases, with a source, a model and a receiver that do what the test says."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import PrivateAttr
+from sqlalchemy import select
+
+from listener import tables
+from listener.alerts.rules import NegativeShare
+from listener.config import Brand, Thresholds
+from listener.domain import (
+    Assessment,
+    Checkpoint,
+    Notification,
+    Page,
+    PollResult,
+    RawMention,
+    Verdict,
+)
+from listener.errors import (
+    AccessDenied,
+    DeliveryError,
+    FetchError,
+    Gone,
+    ParseError,
+    RateLimited,
+    ScoringError,
+    SourceError,
+)
+from listener.fetch import Fetcher, FetchPolicy
+from listener.matching import Matcher, compile_brand
+from listener.metrics import Metrics
+from listener.pipeline import Parts, deliver, evaluate, poll, refresh, score
+from listener.protocols import Fetch
+from listener.sentiment.scorer import on_thread
+from listener.sources.base import BaseSource
+from listener.store import Database, sources
+from tests.mentions import NOW, assessment
+
+
+class Scripted(BaseSource):
+    """A source whose next polls are written down."""
+
+    _script: list[PollResult | SourceError] = PrivateAttr(default_factory=list)
+    _seen: list[Checkpoint] = PrivateAttr(default_factory=list)
+
+    def items(self, page: Page) -> Iterable[Any]:  # noqa: ARG002 -- never asked
+        return ()
+
+    def mention(self, item: Any) -> RawMention:
+        raise AssertionError(item)
+
+    async def poll(self, fetch: Fetch, checkpoint: Checkpoint) -> PollResult:  # noqa: ARG002 -- nothing to fetch
+        self._seen.append(checkpoint)
+        step = self._script.pop(0)
+        if isinstance(step, SourceError):
+            raise step
+        return step
+
+
+class Words:
+    """A model that reads one word."""
+
+    def score(self, texts: Sequence[str]) -> list[Assessment]:
+        if any("poison" in text for text in texts):
+            raise ScoringError("poison")
+        return [assessment(0.95 if "awful" in text else 0.05) for text in texts]
+
+
+@dataclass
+class Inbox:
+    """A receiver that keeps what it is handed, and may refuse."""
+
+    connected: bool = True
+    refusals: list[DeliveryError] = field(default_factory=list)
+    taken: list[Notification] = field(default_factory=list)
+
+    async def deliver(self, notification: Notification) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.taken.append(notification)
+
+
+@dataclass
+class Bench:
+    """One set of parts with a clock that the test moves."""
+
+    parts: Parts
+    source: Scripted
+    inbox: Inbox
+    clock: list[datetime]
+
+    def script(self, *steps: PollResult | SourceError) -> None:
+        self.source._script.extend(steps)
+
+    async def polled(self, after: timedelta = timedelta()) -> str:
+        self.clock[0] += after
+        return (await poll(self.parts, "forum")).outcome
+
+    async def work(self) -> None:
+        while await score(self.parts):
+            pass
+        while await refresh(self.parts):
+            pass
+
+
+@asynccontextmanager
+async def bench(database: Database) -> AsyncIterator[Bench]:
+    clock = [NOW]
+    source = Scripted(name="forum", interval_secs=60)
+    inbox = Inbox()
+    async with on_thread(Words) as scorer:
+        parts = Parts(
+            database=database,
+            metrics=Metrics(),
+            fetcher=Fetcher(FetchPolicy(user_agent="test")),
+            sources={"forum": source},
+            brands={"bolt": Brand(names=("Bolt",), thresholds=Thresholds(usual_negative_share=0.2))},
+            matcher=Matcher([compile_brand("bolt", names=[("Bolt", False)], exclusions=(), query=None, languages=())]),
+            identify=lambda _: "en",
+            scorer=scorer,
+            rules=[NegativeShare(name="negative_share")],
+            receivers={"inbox": inbox},
+            now=lambda: clock[0],
+            random=lambda: 0.5,
+        )
+        yield Bench(parts=parts, source=source, inbox=inbox, clock=clock)
+
+
+def said(*texts: str, start: int = 0, at: datetime = NOW) -> tuple[RawMention, ...]:
+    return tuple(
+        RawMention(external_id=str(number), url=f"https://forum.example/{number}", text=text, published_at=at)
+        for number, text in enumerate(texts, start)
+    )
+
+
+def result(*texts: str, start: int = 0, **changes: Any) -> PollResult:
+    return PollResult(mentions=said(*texts, start=start), checkpoint=Checkpoint(since_at=NOW), **changes)
+
+
+async def test_what_matches_no_brand_is_counted_and_not_kept(database: Database) -> None:
+    async with bench(database) as at:
+        at.script(result("Bolt was awful", "Boltzmann was a physicist", "somebody else"))
+        report = await poll(at.parts, "forum")
+    assert report.verdicts == {Verdict.NEW: 1}
+    assert report.unmatched == 2
+
+
+async def test_a_later_page_that_fails_keeps_what_was_read_but_not_the_checkpoint(database: Database) -> None:
+    async with bench(database) as at:
+        at.script(result("Bolt one", failure=FetchError("page 2 timed out")), result("Bolt one", "Bolt two"))
+        assert await at.polled() == "failed"
+        assert await at.polled(timedelta(hours=1)) == "ok"
+        assert at.source._seen == [Checkpoint(), Checkpoint()]
+        assert (await sources.states(database))["forum"].checkpoint.since_at == NOW
+
+
+async def test_rate_limits_are_obeyed_and_are_no_failure(database: Database) -> None:
+    async with bench(database) as at:
+        at.script(RateLimited("slow down", retry_after_secs=90), result())
+        assert await at.polled() == "rate_limited"
+        assert await at.polled(timedelta(seconds=89)) == "paused"
+        assert await at.polled(timedelta(seconds=2)) == "ok"
+        assert (await sources.states(database))["forum"].failures == 0
+
+
+async def test_failures_back_off_and_one_success_forgets_them(database: Database) -> None:
+    async with bench(database) as at:
+        at.script(*(FetchError("down") for _ in range(3)), result())
+        assert await at.polled() == "failed"
+        assert await at.polled(timedelta(seconds=1)) == "paused"
+        assert await at.polled(timedelta(hours=1)) == "failed"
+        assert await at.polled(timedelta(hours=1)) == "failed"
+        failing = (await sources.states(database))["forum"]
+        assert (failing.failures, failing.failing_since_at, failing.error) == (3, NOW, "down")
+        assert await at.polled(timedelta(hours=1)) == "ok"
+        healthy = (await sources.states(database))["forum"]
+        assert (healthy.failures, healthy.failing_since_at, healthy.error) == (0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(AccessDenied("403"), "denied"), (FetchError("dns"), "failed"), (Gone("410"), "gone")]
+)
+async def test_each_failure_has_its_outcome(database: Database, error: SourceError, outcome: str) -> None:
+    async with bench(database) as at:
+        at.script(error)
+        assert await at.polled() == outcome
+
+
+async def test_a_source_that_is_gone_is_not_asked_again(database: Database) -> None:
+    async with bench(database) as at:
+        at.script(Gone("410"))
+        assert await at.polled() == "gone"
+        assert await at.polled(timedelta(days=30)) == "gone"
+        assert len(at.source._seen) == 1
+
+
+async def test_the_page_of_a_changed_site_is_kept_until_it_can_be_read_again(database: Database) -> None:
+    async with bench(database) as at:
+        at.script(ParseError("the site has changed", page=b"<html>new</html>"), result())
+        assert await at.polled() == "unreadable"
+        assert (await sources.states(database))["forum"].page == b"<html>new</html>"
+        assert await at.polled(timedelta(hours=1)) == "ok"
+        assert (await sources.states(database))["forum"].page is None
+
+
+async def test_a_site_that_asks_for_patience_gets_it(database: Database) -> None:
+    async with bench(database) as at:
+        at.script(result(pause_secs=3600.0), result())
+        assert await at.polled() == "ok"
+        assert await at.polled(timedelta(minutes=30)) == "paused"
+        assert await at.polled(timedelta(minutes=30)) == "ok"
+
+
+async def test_one_bad_text_costs_itself_only(database: Database) -> None:
+    async with bench(database) as at:
+        at.script(result("Bolt was awful", "Bolt poison", "Bolt was nice"))
+        await at.polled()
+        await at.work()
+        async with database.reading() as connection:
+            scored = (await connection.execute(select(tables.assessment.c.mention_row))).all()
+            dead = (await connection.execute(select(tables.scoring.c.error))).scalars().all()
+    assert len(scored) == 2
+    assert dead == ["poison"]
+
+
+async def turned(at: Bench) -> None:
+    """Thirty customers complain."""
+    at.script(result(*(f"Bolt was awful today, number {number}" for number in range(30))))
+    await at.polled()
+    await at.work()
+    at.clock[0] += timedelta(minutes=5)
+
+
+async def test_a_turn_is_decided_once_and_handed_over_once(database: Database) -> None:
+    async with bench(database) as at:
+        await turned(at)
+        first = await evaluate(at.parts)
+        again = await evaluate(at.parts)
+        assert [alert.brand for alert in first.told] == ["bolt"]
+        assert again.told == ()
+        assert first.states[0].state == again.states[0].state == "critical"
+        assert await deliver(at.parts, "inbox") == 1
+        assert await deliver(at.parts, "inbox") == 0
+    (notification,) = at.inbox.taken
+    assert notification.payload["reason"] == "first"
+    assert len(notification.payload["evidence"]) == 3
+    assert "awful" not in str(notification.payload)  # ids and links, never what somebody wrote
+
+
+async def test_calm_resolves_after_its_time_and_tells_so(database: Database) -> None:
+    async with bench(database) as at:
+        await turned(at)
+        await evaluate(at.parts)
+        at.clock[0] += timedelta(hours=2)
+        nice = [f"Bolt was nice today, number {number}" for number in range(30)]
+        mentions = said(*nice, start=100, at=at.clock[0] - timedelta(minutes=30))
+        at.script(replace(result(), mentions=mentions))
+        await at.polled()
+        await at.work()
+        assert (await evaluate(at.parts)).told == ()
+        at.clock[0] += timedelta(minutes=29)
+        assert (await evaluate(at.parts)).told == ()
+        at.clock[0] += timedelta(minutes=1)
+        (alert,) = (await evaluate(at.parts)).told
+        assert alert.ended_at == at.clock[0]
+        await deliver(at.parts, "inbox")
+    assert [one.payload["reason"] for one in at.inbox.taken] == ["first", "resolved"]
+
+
+async def test_silence_is_not_recovery(database: Database) -> None:
+    async with bench(database) as at:
+        await turned(at)
+        await evaluate(at.parts)
+        for _ in range(48):
+            at.clock[0] += timedelta(hours=1)
+            evaluation = await evaluate(at.parts)
+            assert evaluation.told == ()
+    assert evaluation.states[0].state == "critical"
+
+
+async def test_two_daemons_on_one_database_decide_once(database: Database) -> None:
+    async with bench(database) as one, bench(database) as other:
+        await turned(one)
+        other.clock[0] = one.clock[0] + timedelta(seconds=1)
+        told = [*(await evaluate(one.parts)).told, *(await evaluate(other.parts)).told]
+    assert len(told) == 1
+
+
+async def test_an_absent_receiver_costs_no_attempt(database: Database) -> None:
+    async with bench(database) as at:
+        at.inbox.connected = False
+        await turned(at)
+        await evaluate(at.parts)
+        assert await deliver(at.parts, "inbox") == 0
+        at.inbox.connected = True
+        assert await deliver(at.parts, "inbox") == 1
+    assert at.inbox.taken[0].attempt == 0
+
+
+@pytest.mark.parametrize(("retryable", "later"), [(True, 1), (False, 0)])
+async def test_a_refusal_is_tried_again_only_where_that_helps(
+    database: Database, retryable: bool, later: int
+) -> None:
+    async with bench(database) as at:
+        await turned(at)
+        await evaluate(at.parts)
+        at.inbox.refusals.append(DeliveryError("refused", retryable=retryable))
+        assert await deliver(at.parts, "inbox") == 0
+        at.clock[0] += timedelta(minutes=2)
+        assert await deliver(at.parts, "inbox") == later
+
+
+async def test_a_scorer_that_is_stopped_gives_back_what_it_took(database: Database) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def score(self, texts: Sequence[str]) -> list[Assessment]:
+            started.set()
+            go_on.wait(10)
+            return [assessment(0.1) for _ in texts]
+
+    async with bench(database) as at, on_thread(Slow) as slow:
+        at.script(result("Bolt one"))
+        await at.polled()
+        task = asyncio.create_task(score(replace(at.parts, scorer=slow)))
+        await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+        assert await score(at.parts) == 1

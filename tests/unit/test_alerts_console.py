@@ -1,0 +1,173 @@
+"""How an alert looks on a terminal, and that nothing from outside can drive the terminal."""
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from listener.alerts import console, payload
+from listener.alerts.payload import AlertPayload, Evidence, as_json
+from listener.alerts.watch import MESSAGE_BYTES_MAX, REMEMBERED_MAX, Connection, Event, Repeats, read
+from listener.domain import Alert, AlertState, Condition, Reason, Severity, Signal
+
+NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
+
+
+def alert(reason: Reason = Reason.FIRST, *, title: str = "Acme", url: str = "https://example.org/1") -> AlertPayload:
+    """A critical alert as it arrives."""
+    signal = Signal(
+        brand="acme",
+        rule="share",
+        condition=Condition.BREACHED,
+        severity=Severity.CRITICAL,
+        reason="36 of 60 mentions are negative",
+        observed=0.6,
+        expected=0.2,
+        low=0.44,
+        high=0.75,
+        mentions=60,
+        perception=-48.0,
+        perception_before=12.0,
+        window_start_at=NOW - timedelta(hours=1),
+        window_end_at=NOW,
+    )
+    over = reason is Reason.RESOLVED
+    domain = Alert(
+        brand="acme",
+        rule="share",
+        severity=Severity.CRITICAL,
+        state=AlertState.RESOLVED if over else AlertState.FIRING,
+        started_at=NOW - timedelta(minutes=80),
+        updated_at=NOW,
+        ended_at=NOW if over else None,
+        signal=signal,
+        evidence=("m1",),
+    )
+    evidence = [Evidence(id="m1", url=url, source="reviews")]
+    return payload.alert_payload(domain, reason, title=title, evidence=evidence, now=NOW)
+
+
+def shown(event: Event, *, terminal: bool) -> str:
+    """What a console prints, with colours as escapes when it is a terminal."""
+    out = io.StringIO()
+    console.show(
+        Console(file=out, force_terminal=terminal, color_system="standard" if terminal else None, width=100),
+        event,
+        now=NOW,
+    )
+    return out.getvalue()
+
+
+def test_a_pipe_gets_plain_lines() -> None:
+    text = shown(alert(), terminal=False)
+    lines = text.splitlines()
+    assert lines[0] == "CRITICAL Acme (new)"
+    assert lines[1].startswith("  60% of the 60 mentions of Acme in the last hour are negative; 20% is usual.")
+    assert lines[2] == "  Negative    60%, usually 20%"
+    assert lines[3] == "  Perception  +12 → -48, of -100 to +100"
+    assert lines[4].endswith(", 1 h 20 min ago")
+    assert lines[5] == "  1. https://example.org/1"
+    assert lines[6].startswith("  More: listener alerts list (alert ")
+    assert "\x1b" not in text
+
+
+def test_a_terminal_gets_a_card() -> None:
+    text = shown(alert(), terminal=True)
+    assert "\x1b[1;37;41m CRITICAL \x1b[0m" in text
+    assert "Acme" in text
+    assert "https://example.org/1" in text
+    assert "━━━━" in text
+
+
+def test_the_bar_marks_the_usual_share() -> None:
+    picture = console.bar(alert()).plain
+    assert picture[:40] == "━" * 8 + "┃" + "━" * 15 + "─" * 16
+    assert picture[40:] == "  60%, usually 20%"
+
+
+def test_the_end_is_shown_as_an_end() -> None:
+    text = shown(alert(Reason.RESOLVED), terminal=False)
+    assert text.startswith("RESOLVED Acme (over)")
+    assert "after 1 h 20 min" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_nothing_from_outside_drives_the_terminal(terminal: bool) -> None:
+    """Escapes, the reading direction and rich's own markup in a name or a link stay harmless."""
+    wild = alert(title="A\x1b[2Jc\u202eme\a [red]x[/red]", url="https://example.org/\x1b]8;;evil\x07\n1")
+    text = shown(wild, terminal=terminal)
+    assert "\x1b[2J" not in text
+    assert "\x1b]8" not in text
+    assert "\u202e" not in text
+    assert "\a" not in text
+    assert "[red]x[/red]" in text
+
+
+def test_states_daemons_and_the_connection_take_one_line() -> None:
+    signal = Signal(
+        brand="acme",
+        rule="share",
+        condition=Condition.UNKNOWN,
+        severity=None,
+        reason="nothing",
+        observed=None,
+        expected=0.2,
+        window_start_at=NOW - timedelta(hours=1),
+        window_end_at=NOW,
+    )
+    state = payload.state_payload("acme", title="Acme", alerts=(), signal=signal, now=NOW)
+    birth = payload.birth_payload("one", version="0.1", now=NOW)
+    events: list[Event] = [state, birth, Connection(problem=None), Connection(problem="refused")]
+    assert [shown(event, terminal=False)[10:] for event in events] == [
+        "Acme is ok: perception ?, ? of 0 mentions negative\n",
+        "listener one is online (started)\n",
+        "connected to the broker\n",
+        "no connection to the broker: refused\n",
+    ]
+
+
+def test_what_we_write_is_read() -> None:
+    assert read(json.dumps(as_json(alert())).encode()) == alert()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"\xff\xfe",
+        b'{"type":"alert"}',
+        b'{"type":"other","schema":"listener/v1"}',
+        b'{"schema":"listener/v2","type":"heartbeat","instance":"one","at":"2026-03-02T12:30:00Z"}',
+        b"[" * 100_000,
+        b" " * (MESSAGE_BYTES_MAX + 1),
+    ],
+)
+def test_what_others_write_is_passed_over(body: bytes) -> None:
+    assert read(body) is None
+
+
+def test_a_repeat_is_told_once() -> None:
+    repeats = Repeats()
+    assert repeats.is_new(alert())
+    assert not repeats.is_new(alert())
+    assert repeats.is_new(alert().model_copy(update={"seq": 2}))
+
+
+def test_memory_for_repeats_is_bounded() -> None:
+    repeats = Repeats()
+    for seq in range(1, REMEMBERED_MAX + 2):
+        assert repeats.is_new(alert_with(seq))
+    assert len(repeats._seen) == REMEMBERED_MAX
+    assert not repeats.is_new(alert_with(2))
+
+
+BASE = alert()
+
+
+def alert_with(seq: int) -> AlertPayload:
+    """The same alert with another number."""
+    return BASE.model_copy(update={"seq": seq})

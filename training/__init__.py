@@ -1,0 +1,1 @@
+"""How the model files are made and measured. Never imported by ``listener``."""
