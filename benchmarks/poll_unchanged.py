@@ -1,9 +1,9 @@
 """What one poll of an unchanged source costs: polls per second, CPU time, and bytes on the wire.
 
 ``python -m benchmarks.poll_unchanged [--polls N] [--json]``: a local server answers 304 from a process of its own; the
-daemon's fetcher asks it as it asks every site, but without the gap between requests. ``kept`` polls over one connection,
-``fresh`` opens one for each poll, as polls that are minutes apart do. The CPU time is that of our process; bytes are TCP
-payload in both directions, to compare with ``full``, a poll that brings the whole feed.
+daemon's fetcher asks it as it asks every site, but without the gap between requests. ``kept`` polls over one
+connection, ``fresh`` opens one for each poll, as polls that are minutes apart do. The CPU time is that of our process;
+bytes are TCP payload in both directions, to compare with ``full``, a poll that brings the whole feed.
 """
 
 import argparse

@@ -21,12 +21,11 @@ from listener.alerts.rules import RULE_TYPES, NegativeShare, Rule
 from listener.alerts.watch import watch
 from listener.config import Settings, load
 from listener.config.load import Schemas, plugged
-from listener.config.mqtt import MqttOptions
 from listener.demo.site import DemoSite
 from listener.demo.story import load_story
 from listener.errors import ConfigError, Fault, QueryError, StoreError
 from listener.fetch import Fetcher, FetchPolicy
-from listener.matching import Matcher, compile_brand
+from listener.matching import Matcher, Spelling, compile_brand
 from listener.metrics import Metrics
 from listener.pipeline import Parts
 from listener.protocols import Receiver, Scorer
@@ -98,7 +97,9 @@ def matcher_of(settings: Settings) -> Matcher:
             brands.append(
                 compile_brand(
                     name,
-                    names=[(one, False) if isinstance(one, str) else (one.name, one.exact) for one in brand.names],
+                    names=[
+                        one if isinstance(one, str) else Spelling(text=one.name, exact=one.exact) for one in brand.names
+                    ],
                     exclusions=brand.exclusions,
                     query=brand.query,
                     languages=brand.languages,
@@ -131,7 +132,7 @@ def policy_of(settings: Settings) -> FetchPolicy:
 
 
 def scorer_of(settings: Settings) -> Scorer:
-    """The model that the settings name, loaded. Raises ConfigError when there is none: nothing is scored by guesswork."""
+    """The model that the settings name, loaded. Raises ConfigError without one: nothing is scored by guesswork."""
     options = settings.scoring
     return load_scorer(
         options.model,

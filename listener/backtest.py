@@ -1,7 +1,7 @@
 """The same pipeline, driven by the mentions' own times instead of the clock: what would have been alerted, and when.
 
-Mentions are stored and scored first, since neither depends on the time; then the rules look once a tick, seeing only the
-windows that had ended by then. Nothing is simulated: it is the daemon's own store, windows, rules and alerts.
+Mentions are stored and scored first, since neither depends on the time; then the rules look once a tick, seeing only
+the windows that had ended by then. Nothing is simulated: it is the daemon's own store, windows, rules and alerts.
 """
 
 import tempfile

@@ -185,6 +185,6 @@ class Daemon:
 
 
 def spread(name: str, interval_secs: float) -> timedelta:
-    """How long after the start a source is first polled: always the same for one name, and short for a short interval."""
+    """How long after the start a source is first polled: the same for one name, short for a short interval."""
     share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) / 2**32
     return timedelta(seconds=share * min(START_SPREAD_SECS, interval_secs / 4))

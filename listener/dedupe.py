@@ -157,7 +157,7 @@ def _likeness(mention: Mention, other: Original) -> str | None:
         return "same text as an earlier mention"
     if same_text and same_source and mention.author == other.author and _is_somebody(mention.author):
         return "same author said the same before"
-    if same_source or mention.canonical_url != other.canonical_url:
+    if same_source or not mention.canonical_url or mention.canonical_url != other.canonical_url:
         return None  # a review page has one address for all its reviews
     if same_text:
         return "same address and text through another source"

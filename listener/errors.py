@@ -23,8 +23,13 @@ class Fault:
     problem: str
     fix: str
 
+    @property
+    def advice(self) -> str:
+        """What is wrong, and what to do."""
+        return f"{self.problem}; {self.fix}"
+
     def __str__(self) -> str:
-        return f"{self.path}: {self.problem}; {self.fix}"
+        return f"{self.path}: {self.advice}"
 
 
 class ConfigError(ListenerError):

@@ -1,4 +1,4 @@
-"""Logs for people and for machines: events are ``noun.verbed``, with ids; never a mention's text, author or a secret."""
+"""Logs for people and machines: events are ``noun.verbed``, with ids; never a text, an author or a secret."""
 
 import logging
 import sys

@@ -39,20 +39,20 @@ def normalise(
     """The mention that ``raw`` tells of, with ``brands`` still empty.
 
     ``identify`` names a text's language, or None when unsure: then the site's word counts, then ``default_lang``. A
-    time more than five minutes ahead becomes ``seen_at``, one before 1990 is unknown. Raises ValueError when the
-    address is not http(s) or nothing readable is left, so that the caller counts the item as rejected.
+    time more than five minutes ahead becomes ``seen_at``, one before 1990 is unknown; an address that cannot be followed
+    is left out. Raises ValueError when nothing readable is left, so that the caller counts the item as rejected.
     """
     require_aware("seen_at", seen_at)
     seen_at = seen_at.astimezone(UTC)
     title, text = clean_line(raw.title or "", TITLE_CHARS), clean_text(raw.text)
     if not title and not text:
         raise ValueError(f"item {raw.external_id[:80]!r} has nothing readable in its text and title")
-    url = safe_url(raw.url)
+    url = _link(raw.url)
     return Mention(
         source=source,
         external_id=_clean_id(raw.external_id),
         url=url,
-        canonical_url=canonical_url(url),
+        canonical_url=canonical_url(url) if url else "",
         title=title,
         text=text,
         author=clean_line(raw.author or "", AUTHOR_CHARS) or None,
@@ -195,6 +195,14 @@ _AMP_PATH = re.compile(r"(?:/amp|\.amp(\.html)?)$")
 # x.cdn.ampproject.org/c/s/HOST/…, google.com/amp/s/HOST/…
 _AMP_CACHE = re.compile(r"/(?:[acv]|amp)/(?:s/)?(?=[a-z0-9][a-z0-9.-]{0,200}\.[a-z]{2,20}(?:/|$))", re.IGNORECASE)
 _VARIANT_HOSTS = ("www.", "m.", "mobile.", "amp.")
+
+
+def _link(url: str) -> str:
+    """``url`` made safe; empty where there is none that a person could follow: what was said counts all the same."""
+    try:
+        return safe_url(url)
+    except ValueError:
+        return ""
 
 
 def safe_url(url: str) -> str:

@@ -125,7 +125,7 @@ class ScoringRow(SQLModel, table=True):
 
 
 class AssessmentRow(SQLModel, table=True):
-    """What one model said of one version of one mention. Re-scoring adds a row; ``current`` marks the one that counts."""
+    """What one model said of one version of one mention. Re-scoring adds a row; ``current`` marks what counts."""
 
     __tablename__ = "assessment"
     __table_args__ = (Index("ix_assessment_identity", "mention_row", "content_hash", "model", unique=True),)

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 -- Alembic runs this file, nobody imports it
 """Alembic's entry: listener hands over its own connection, so that an upgrade is one transaction of its pool."""
 
 from alembic import context

@@ -6,7 +6,6 @@ well-behaved document, ``server.requests`` is what was asked.
 """
 
 import asyncio
-import contextlib
 import functools
 import gzip
 import ssl
@@ -107,8 +106,7 @@ class Misbehaving:
 
     async def listen(self) -> int:
         """Open one more port, which is one more origin, and return its number."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls, limit=1024 * 1024)
-        self._servers.append(server)
+        self._servers.append(server := await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls))
         port: int = server.sockets[0].getsockname()[1]
         return port
 
@@ -140,8 +138,7 @@ class Misbehaving:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         port = writer.get_extra_info("sockname")[1]
-        request = Asked(method=method, target=target, headers=headers, body=body, port=port)
-        self.requests.append(request)
+        self.requests.append(request := Asked(method=method, target=target, headers=headers, body=body, port=port))
         self._news.set()
         if request.path in BEHAVIOURS:
             await BEHAVIOURS[request.path](self, request, writer)
@@ -200,11 +197,6 @@ def bomb(layers: int) -> bytes:
     return packed if layers == 1 else gzip.compress(packed, 9)
 
 
-async def hang() -> None:
-    """Never end by oneself."""
-    await asyncio.Event().wait()
-
-
 # ------------------------------------------------------------------------------------------------------- connections
 
 
@@ -221,9 +213,9 @@ async def drop_first(server: Misbehaving, request: Asked, writer: asyncio.Stream
 
 
 @behaviour("/hang")
-async def hang_silently(_server: Misbehaving, _request: Asked, _writer: asyncio.StreamWriter) -> None:
+async def hang(_server: Misbehaving, _request: Asked, _writer: asyncio.StreamWriter) -> None:
     """Take the request and never answer."""
-    await hang()
+    await asyncio.Event().wait()
 
 
 @behaviour("/delay")
@@ -364,12 +356,13 @@ async def loop(_server: Misbehaving, _request: Asked, writer: asyncio.StreamWrit
 
 @behaviour("/chain")
 async def chain(_server: Misbehaving, request: Asked, writer: asyncio.StreamWriter) -> None:
-    """Redirect ``left`` times, then answer."""
-    left = int(request.options["left"])
-    if left == 0:
+    """Redirect ``left`` times, each after ``secs`` seconds (0), then answer."""
+    left, secs = int(request.options["left"]), request.options.get("secs", "0")
+    await asyncio.sleep(float(secs))
+    if not left:
         await send(writer, "200 OK", body=b"the end")
     else:
-        await send(writer, "301 Moved Permanently", {"Location": f"/chain?left={left - 1}"})
+        await send(writer, "301 Moved Permanently", {"Location": f"/chain?left={left - 1}&secs={secs}"})
 
 
 # ---------------------------------------------------------------------------------------------------------- statuses
@@ -405,15 +398,3 @@ async def always_304(_server: Misbehaving, request: Asked, writer: asyncio.Strea
         await send(writer, "304 Not Modified", {"Content-Length": ""})
     else:
         await send(writer, "200 OK", {"ETag": '"for ever"'}, b"full")
-
-
-async def main() -> None:
-    """Serve until interrupted, for trying things by hand: ``python -m tests.misbehaving``."""
-    async with misbehaving() as server:
-        print(*(server.url(path) for path in BEHAVIOURS), sep="\n")  # noqa: T201 -- that is its purpose
-        await hang()
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())

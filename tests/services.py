@@ -1,4 +1,4 @@
-"""What a test does when a real thing that it needs is missing: skip on a newcomer's machine, fail where it is promised."""
+"""A real thing that a test needs is missing: skip on a newcomer's machine, fail where it is promised."""
 
 import os
 from pathlib import Path

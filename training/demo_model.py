@@ -62,7 +62,10 @@ def merge(weights: dict[str, torch.Tensor], head: Mapping[str, torch.Tensor]) ->
 
 
 def build(out: Path) -> bool:
-    """Write the model into ``out`` (weights in half precision); False when it was already there."""
+    """Write the model into ``out``; False when it was already there.
+
+    Weights are float32, as they are computed with: so the loader maps the file into memory instead of converting a copy.
+    """
     made_of = inputs()
     if complete(out, made_of):
         return False
@@ -77,7 +80,7 @@ def build(out: Path) -> bool:
     settings.save_pretrained(out)
     base.write_tokenizer(spec, out, max_length=packed.positions)
     merged = merge(base.state(packed, rows), load_file(HEAD))
-    save_file({name: weight.half() for name, weight in merged.items()}, out / "model.safetensors", {"format": "pt"})
+    save_file(merged, out / "model.safetensors", {"format": "pt"})
     wrote = {path.name: checksum(path) for path in sorted(out.iterdir()) if path.name != STAMP}
     (out / STAMP).write_text(json.dumps({"inputs": made_of, "files": wrote}, indent=2) + "\n", encoding="utf-8")
     return True

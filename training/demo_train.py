@@ -1,7 +1,7 @@
 """Train the demo's head on cached outputs of the frozen lower layers, and measure the model that a build makes.
 
 The lower layers run once over every text; the upper ones learn low-rank updates, the pooler and the classifier in full.
-Ten minutes on one processor core.
+About 19 minutes of one processor core.
 """
 
 import json

@@ -33,7 +33,7 @@ REFUSED = 128  # reason codes from here on are refusals (MQTT 5.0, 2.4)
 Protocol = aiomqtt.ProtocolVersion
 
 
-class PublishRefused(Exception):  # noqa: N818 -- the word of the specification
+class PublishRefused(Exception):
     """The broker answered a publish with a refusal (MQTT 5 only; with 3.1.1 it cannot tell us)."""
 
     def __init__(self, reason: ReasonCode) -> None:

@@ -2,6 +2,8 @@
 
 import sys
 
+from rich.markup import escape
+
 from listener.cli import alerts, backtest, configuration, database, run, score, sources
 from listener.cli.root import app, err
 from listener.errors import ConfigError, ListenerError
@@ -18,11 +20,8 @@ def main() -> None:
         app(standalone_mode=True)
     except ConfigError as error:
         for fault in error.faults:
-            err.print(
-                f"[bold red]{'✗' if err.is_terminal else 'error:'}[/] [bold]{fault.path}[/]: {fault.problem}; {fault.fix}",
-                highlight=False,
-            )
+            err.print(f"[bold red]error:[/] [bold]{escape(fault.path)}[/]: {escape(fault.advice)}", highlight=False)
         sys.exit(EXIT_CONFIG)
     except ListenerError as error:
-        err.print(f"[bold red]error:[/] {error}", highlight=False)
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(EXIT_FAILED)

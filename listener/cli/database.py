@@ -5,9 +5,8 @@ from pathlib import Path
 
 import typer
 
-from listener.app import database_of
+from listener.app import database_of, load_settings
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json
-from listener.app import load_settings
 from listener.store import migrate
 
 group = typer.Typer(help="The database.", no_args_is_help=True)

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from listener.app import opened
+from listener.app import load_settings, opened
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, app
 from listener.config import Settings
 from listener.daemon import Daemon
 from listener.log import configure
-from listener.app import load_settings
 
 
 @app.command()

@@ -163,14 +163,14 @@ def _resolved(
     for key, value in document.items():
         path = f"{where}{key}"
         field = model.model_fields.get(key)
-        kinds = kinds(field.annotation) if field is not None else ()
+        found = kinds(field.annotation) if field is not None else ()
         if key.removesuffix("_file") != key and field is None and _is_secret(model, key.removesuffix("_file")):
             resolved[key.removesuffix("_file")] = _secret_file(base, value, path, faults)
-        elif SecretStr in kinds:
+        elif SecretStr in found:
             variable = PREFIX + path.replace(".", "__").upper()
             fix = f"set the environment variable {variable}, or give a file as {key}_file"
             faults.append(Fault(path=path, problem="a secret in clear", fix=fix))
-        elif Path in kinds and isinstance(value, str):
+        elif Path in found and isinstance(value, str):
             resolved[key] = str(base / Path(value).expanduser())
         elif not where and key in (*PLUGGED, "brands") and isinstance(value, dict):
             resolved[key] = {
@@ -179,8 +179,8 @@ def _resolved(
                 else table
                 for name, table in value.items()
             }
-        elif isinstance(value, dict) and (nested := nested(kinds)) is not None:
-            resolved[key] = _resolved(value, nested, base, schemas, f"{path}.", faults)
+        elif isinstance(value, dict) and (inner := nested(found)) is not None:
+            resolved[key] = _resolved(value, inner, base, schemas, f"{path}.", faults)
         elif path == "database.url" and isinstance(value, str):
             resolved[key] = _database_url(value, base)
         else:
@@ -209,8 +209,9 @@ def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def nested(kinds: Sequence[Any]) -> type[BaseModel] | None:
-    return next((kind for kind in kinds if _is_model(kind)), None)
+def nested(found: Sequence[Any]) -> type[BaseModel] | None:
+    """The table among these types, if one is."""
+    return next((kind for kind in found if _is_model(kind)), None)
 
 
 def _is_secret(model: type[BaseModel], key: str) -> bool:

@@ -1,4 +1,4 @@
-"""The schema of the configuration file. Options are nouns with their unit; None means "not set", never a magic number."""
+"""The schema of the configuration file. Options are nouns with their unit; None means "not set"."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -9,17 +9,17 @@ from listener.domain.mentions import Assessment, Mention, Probabilities, Sentime
 from listener.domain.polling import Accept, Checkpoint, Page, PollResult, RawMention, Rejected, Request, Validator
 
 __all__ = [
+    "EMPTY",
+    "NAMESPACE",
     "Accept",
     "Alert",
     "AlertState",
     "Assessment",
     "Checkpoint",
     "Condition",
-    "EMPTY",
     "Evidence",
     "Frozen",
     "Mention",
-    "NAMESPACE",
     "Notification",
     "Page",
     "PollResult",

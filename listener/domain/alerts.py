@@ -80,8 +80,8 @@ class Evidence:
 class Alert:
     """A rule that fires for a brand, from ``started_at`` to ``ended_at``.
 
-    One alert at most fires per ``fingerprint``. ``seq`` counts what was published of it; ``calm_since_at`` is since when
-    the rule has been calm without a break.
+    One alert at most fires per ``fingerprint``. ``seq`` counts what was published of it; ``calm_since_at`` is since
+    when the rule has been calm without a break.
     """
 
     brand: str

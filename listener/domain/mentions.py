@@ -107,7 +107,7 @@ class Assessment:
 
     @property
     def negative(self) -> bool:
-        """Whether the mention counts against the brand: by its risk, or by its sentiment where the model has no risk."""
+        """Whether the mention counts against the brand: by its risk, or by its sentiment where there is no risk."""
         return self.risk >= 0.5 if self.risk is not None else self.sentiment is Sentiment.NEGATIVE  # noqa: PLR2004
 
 

@@ -26,7 +26,8 @@ rimini virginia virginian virginias victoria victorian georgia georgian romania 
 patricia julia maria mania media mafia austin martin martins martina martini justin justina robin robins latin berlin
 robert europa europas artist artists tourist tourists realist specialist finalist socialist capitalist nationalist
 journalist minimalist journalista campus bonus status focus markus marina carina karina regina china latina sabina
-visit limit profit credit spirit merit transit summit basis basin cabin marin cousin
+visit limit profit credit spirit merit transit summit basis basin cabin marin cousin audit audits realista artista
+turista finalista metal metals maximale maximalt della dello delle mardi marta nestea bingo почти
 """
 FALSE_FRIENDS = frozenset(_FALSE_FRIENDS.split())
 
@@ -47,6 +48,9 @@ class Endings:
     def all(self) -> frozenset[str]:
         """Both."""
         return self.free | self.spelled
+
+
+BARE = Endings(frozenset({""}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +75,13 @@ def stems(word: str, *, phrase: bool = False) -> tuple[Stem, ...]:
 def exactly(word: str) -> tuple[Stem, ...]:
     """No form but the word itself, with and without its diacritics."""
     folded = fold(word)
-    return tuple(Stem(text, _NONE) for text in dict.fromkeys([folded, strip_marks(folded)]))
+    return tuple(Stem(text, BARE) for text in dict.fromkeys([folded, strip_marks(folded)]))
 
 
 def _words(text: str) -> frozenset[str]:
     """The endings in ``text``, also as typed without diacritics; "-" is the empty one."""
     endings = {"" if word == "-" else word for word in text.split()}
     return frozenset(endings | {strip_marks(ending) for ending in endings})
-
-
-_NONE = Endings(frozenset({""}))
 
 
 def _after(prefix: str, endings: Iterable[str]) -> frozenset[str]:
@@ -122,7 +123,7 @@ def _estonian_stems(word: str) -> Iterable[Stem]:
         yield Stem(word + "u", Endings(_ET))
     if word.endswith("kond"):  # linnakond: linnakonna
         yield Stem(word[:-1] + "na", Endings(_ET))
-    if word.endswith("ne"):  # punane: punase, punast
+    if word.endswith("ne") and len(word) > 5:  # noqa: PLR2004 -- punane: punase, punast
         yield Stem(word[:-2] + "s", Endings(_words("t tki") | _after("e", _ET)))
     if word.endswith("er") and word[-3] in "ptkbdg":  # teater: teatri
         yield Stem(word[:-2] + "ri", Endings(_ET))
@@ -175,10 +176,13 @@ _BALTIC_FOR = {  # instead of the last letters; the names are as Latvian and Lit
     "us": _words("aus ui ų umi"),
     "ė": _words("ės ei ę ėje ių ėms"),
 }
-_LATVIAN_E = _words("ē ēm ēs ei")
+_LATVIAN_E = frozenset({"ē", "ēm", "ēs", "ei"})  # with their diacritics only: "apples" is English
 _LATVIAN_E_NATIVE = _words("i u")
 _LATVIAN_S = _words("a am u ā")
 _GERMANIC = _words("s")
+# "maximal", "compensate"; "wisest", "wised", "apples", "applet", Swedish "tiden": words unless written as the name is.
+_TE_PLURAL = _with_gi(_after("te", _ET_CASES))
+_RISKY_AFTER = {"a": _words("l") | _TE_PLURAL, "e": _words("s st d t l n") | _TE_PLURAL}
 # Typed onto a Latin name without a hyphen.
 _RUSSIAN_ON_LATIN = _words("а у ом ем е ы и ой ою ей ю я ов ам ами ах і ові ів")
 
@@ -205,8 +209,7 @@ def _latin(word: str, folded: str, *, phrase: bool) -> list[Stem]:
     elif last in _VOWELS:
         long = len(folded) > 1 and strip_marks(folded[-2]) in _VOWELS
         free = _ET | _finnish(last, long=long) | _RUSSIAN_ON_LATIN | (_after("i", _ET) if last == "e" else frozenset())
-        # "wisest", "wises" and "wised" are English; Estonian writes "Wisest" for "out of Wise".
-        risky = _words("s st d") if last == "e" else frozenset()
+        risky = _RISKY_AFTER.get(last, frozenset())
         endings = Endings(free - risky, risky)
     else:
         free = _words("- gi ki") | _ET_AFTER_I | _after("i", _finnish("i", long=False)) | _BALTIC | _RUSSIAN_ON_LATIN
@@ -236,23 +239,25 @@ def _shortened(folded: str, endings: Endings) -> Endings:
 
 _CY_NOUN = _words("а у ом ем е ы и ов ев ей ам ами ах і ові еві ів")
 _CY_SOFT = _words("я ю ем ём е и ей ев ям ями ях ью і їв ів єм єві еві")
-_CY_ADJECTIVE = _words(
-    "ый ий ой ого его ому ему ым им ом ем ая яя ой ей ую юю ою ею ое ее ые ие ых их ыми ими а е ої ій у і"
-)
+_CY_HE = _words("ого его ому ему ым им ом ем ім")
+_CY_SHE = _words("ой ую ою ей юю ею")
+_CY_THEY = _words("ых их ым им ыми ими")
 _CY_FOR = {  # instead of the last letters
     "а": _words("ы и е у ой ою ей ею ам ами ах і ої ій"),
     "я": _words("и е ю ей ею ям ями ях ї і й є єю"),
-    "ая": _CY_ADJECTIVE,
+    "ая": _CY_SHE,
+    "яя": _CY_SHE,
     "о": _words("а у ом е ам ами ах"),
-    "ие": _words("ия ию ием ии"),
-    "ые": _CY_ADJECTIVE,
+    "ие": _words("ия ию ием ии") | _CY_THEY,
+    "ые": _CY_THEY,
+    "ое": _CY_HE,
     "ы": _words("ов ев ам ами ах"),
     "и": _words("ов ев ей ам ами ах ям ями ях ів"),
     "ь": _CY_SOFT,
     "й": _CY_SOFT | _words("ї"),
-    "ый": _CY_ADJECTIVE,
-    "ий": _CY_ADJECTIVE,
-    "ой": _CY_ADJECTIVE,
+    "ый": _CY_HE,
+    "ий": _CY_HE,
+    "ой": _CY_HE,
     # the vowel that falls out (перекрёсток: перекрёстка), and the Ukrainian change before -і (аптека: аптеці)
     "ок": _after("к", _CY_NOUN),
     "ёк": _after("ьк", _CY_NOUN),

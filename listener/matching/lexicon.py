@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from listener.matching.fold import fold
-from listener.matching.inflection import FALSE_FRIENDS, Endings, Stem, exactly, stems
+from listener.matching.fold import strip_marks
+from listener.matching.inflection import BARE, FALSE_FRIENDS, Endings, Stem, exactly, stems
 from listener.matching.query import Term
 from listener.matching.tokens import Name, Token, gap_fits, is_space, read_name, tokenise
 
@@ -13,7 +13,7 @@ GLUED_LETTERS = 5  # of a name written as one word; fewer make another word: "Go
 _HEAD = 3  # letters; most words of a text begin unlike all stems
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A term found: its words are ``first``..``last`` of the text, its characters ``start``:``end``."""
 
@@ -30,11 +30,16 @@ class _Word:
     spelling: str
     stems: tuple[Stem, ...] = ()
 
+    @property
+    def beginnings(self) -> tuple[str, str]:
+        """How a token begins that is spelled as the name is, with or without its diacritics."""
+        return self.spelling, strip_marks(self.spelling)
+
     def fits(self, token: Token) -> bool:
         if not self.stems:
             return token.text == self.spelling
         return any(
-            token.folded.startswith(stem.text) and _fits(stem.endings, len(stem.text), token, self.spelling)
+            token.folded.startswith(stem.text) and _fits(stem.endings, len(stem.text), token, self)
             for stem in self.stems
         )
 
@@ -51,12 +56,12 @@ class _Entry:
     glued_at: int = 0
 
 
-def _fits(endings: Endings, cut: int, token: Token, spelling: str) -> bool:
-    """Whether what follows the first ``cut`` letters of ``token`` is an ending of a name spelled so."""
+def _fits(endings: Endings, cut: int, token: Token, word: _Word) -> bool:
+    """Whether what follows the first ``cut`` letters of ``token`` is an ending of ``word``."""
     suffix = token.folded[cut:]
     if suffix and token.folded in FALSE_FRIENDS:
         return False
-    return suffix in endings.free or (suffix in endings.spelled and token.text.startswith(spelling))
+    return suffix in endings.free or (suffix in endings.spelled and token.text.startswith(word.beginnings))
 
 
 class Lexicon:
@@ -74,7 +79,8 @@ class Lexicon:
                 (self._by_spelling if term.exact else self._by_stem)[stem].append(entry)
         self._heads = frozenset(stem[:_HEAD] for stem in self._by_stem)
         self._longest = max(
-            (len(each) for entries in self._by_stem.values() for entry in entries for each in entry.endings.all), default=0
+            (len(each) for entries in self._by_stem.values() for entry in entries for each in entry.endings.all),
+            default=0,
         )
 
     def find(self, text: str) -> Mapping[Term, list[Hit]]:
@@ -85,7 +91,7 @@ class Lexicon:
             for entry in self._entries_of(token):
                 last = _last(entry, tokens, at, text)
                 if last is not None:
-                    found[entry.term][Hit(at, last, token.start, tokens[last].end)] = None
+                    found[entry.term][Hit(first=at, last=last, start=token.start, end=tokens[last].end)] = None
         return {term: list(hits) for term, hits in found.items()}
 
     def _entries_of(self, token: Token) -> Iterator[_Entry]:
@@ -95,7 +101,7 @@ class Lexicon:
             return
         for cut in range(len(folded), max(0, len(folded) - self._longest - 1), -1):
             for entry in self._by_stem.get(folded[:cut], ()):
-                if _fits(entry.endings, cut, token, entry.first.spelling):
+                if _fits(entry.endings, cut, token, entry.first):
                     yield entry
 
 
@@ -105,7 +111,7 @@ def _entries(term: Term) -> Iterator[tuple[str, _Entry]]:
     assert name is not None  # noqa: S101 -- the parser and compile_brand have refused others
     words = tuple(_word(term, name, at) for at in range(len(name.words)))
     if term.exact:
-        yield name.words[0], _Entry(term, name, words[0], words[1:], exactly("x")[0].endings)
+        yield name.words[0], _Entry(term, name, words[0], words[1:], BARE)
         return
     for stem in words[0].stems:
         yield stem.text, _Entry(term, name, words[0], words[1:], stem.endings)
@@ -130,7 +136,7 @@ def _last(entry: _Entry, tokens: list[Token], at: int, text: str) -> int | None:
     token, name = tokens[at], entry.name
     if entry.glued_at:
         return at if _is_glued(entry, token) else None
-    if name.head and not text[: token.start].endswith(name.head):
+    if not text.startswith(name.head, max(0, token.start - len(name.head))):
         return None
     for gap, word in zip(name.gaps, entry.rest, strict=True):
         previous = tokens[at]
@@ -153,8 +159,3 @@ def _is_glued(entry: _Entry, token: Token) -> bool:
     return all(map(is_space, entry.name.gaps)) and (
         (after.isupper() and not before.isupper()) or before.isalpha() != after.isalpha()
     )
-
-
-def fold_name(name: str) -> str:
-    """How authors and sources are compared: case and white space aside."""
-    return " ".join(fold(name).split())

@@ -10,8 +10,8 @@
     field  = ( "lang" | "site" | "author" | "source" ) ":" ( word | '"' phrase '"' )
 
 Operators are upper case: "or" is a word to find. A word or phrase is found in all its forms, whatever its case (see
-``inflection``); after "=" only as it is spelled. ``site:`` compares the end of the host, ``author:`` and ``source:`` all
-of the name.
+``inflection``); after "=" only as it is spelled. ``site:`` compares the end of the host, ``author:`` and ``source:``
+the whole name.
 """
 
 import difflib
@@ -128,7 +128,9 @@ def walk(expr: Expr) -> Iterator[Expr]:
 # --------------------------------------------------------------------------------------------------------------- lexing
 
 _QUOTES = str.maketrans("“”„‟«»", '"' * 6)  # as word processors put them; one for one, so that columns hold
-_ATOM = re.compile(r'(?:(?P<exact>=)|(?P<field>[^\W\d_]\w*):)?(?:"(?P<phrase>[^"]*)(?P<closed>")?|(?P<word>[^\s()"]+))?')
+_ATOM = re.compile(
+    r'(?:(?P<exact>=)|(?P<field>[^\W\d_]\w*):)?(?:"(?P<phrase>[^"]*)(?P<closed>")?|(?P<word>[^\s()"]+))?'
+)
 _HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 _LANG = re.compile(r"[a-z]{2,3}")
 
@@ -186,7 +188,9 @@ def _term(text: str, *, exact: bool, column: int) -> Term:
     if text.startswith(("-", "!")) and text[1:]:
         raise QueryError(f"expected NOT {text[1:]} instead of {text}", column=column)
     if "*" in text:
-        raise QueryError("there are no wildcards; expected a word, whose endings are found by themselves", column=column)
+        raise QueryError(
+            "there are no wildcards; expected a word, whose endings are found by themselves", column=column
+        )
     if read_name(text) is None:
         raise QueryError(f"expected a word or phrase with a letter or digit, found {text!r}", column=column)
     return Term(text=" ".join(text.split()), exact=exact, column=column)
@@ -291,7 +295,9 @@ class _Parser:
     @staticmethod
     def _deeper(depth: int, column: int) -> int:
         if depth >= DEPTH:
-            raise QueryError(f"the query is nested deeper than {DEPTH} levels; expected fewer parentheses", column=column)
+            raise QueryError(
+                f"the query is nested deeper than {DEPTH} levels; expected fewer parentheses", column=column
+            )
         return depth + 1
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from listener.matching.fold import fold
 
@@ -16,8 +17,7 @@ _APOSTROPHES = str.maketrans("’‘`´ʼʹ′＇‛", "'" * 9)  # noqa: RUF001 
 _SPACE = re.compile(r"[\s\-‐‑–_]{1,3}")  # noqa: RUF001 -- between the words of a name, "Lux-Express" too
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word at ``start``:``end`` of its text. ``text`` is as written, ``folded`` as compared.
 
     ``tagged`` says that it is a hashtag or a handle, or one word of it.

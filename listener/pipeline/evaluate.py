@@ -20,6 +20,7 @@ from listener.store import alerts, windows
 log = structlog.get_logger()
 
 EVIDENCE = 3  # mentions that an alert shows
+EVENTS = {Reason.FIRST: "alert.fired", Reason.WORSENED: "alert.worsened", Reason.RESOLVED: "alert.resolved"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ async def _advance(
         return Transition(alert=before, reason=None, explanation="another daemon decided first")
     if reason is not None:
         log.warning(
-            f"alert.{'resolved' if reason is Reason.RESOLVED else 'fired' if reason is Reason.FIRST else 'worsened'}",
+            EVENTS[reason],
             alert=alert.id,
             brand=alert.brand,
             rule=alert.rule,

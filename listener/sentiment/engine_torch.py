@@ -170,7 +170,7 @@ def _load(path: Path, device: torch.device) -> tuple[PreTrainedTokenizerBase, nn
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise _fault(f"{path} has no fast tokenizer with a padding token", "name a model with a tokenizer.json")
     rows = model.get_input_embeddings().num_embeddings
-    if max(tokenizer.get_vocab().values()) >= rows:
+    if len(tokenizer) > rows:
         fix = "copy tokenizer and weights of one and the same model"
         raise _fault(f"the tokenizer in {path} knows more tokens than the model ({rows})", fix)
     return tokenizer, model.to(device).train(mode=False)

@@ -39,7 +39,7 @@ def _version(connection: Connection) -> str | None:
     current = MigrationContext.configure(connection).get_current_revision()
     if current is None and (tables := inspect(connection).get_table_names()):
         raise StoreError(
-            f"the database is not empty and not ours (it has the table {sorted(tables)[0]!r}); "
+            f"the database is not empty and not ours (it has the table {min(tables)!r}); "
             "give listener a database of its own"
         )
     return current

@@ -26,6 +26,7 @@ class Site:
 
     reviews: list[dict[str, Any]] = field(default_factory=list)
     polls: int = 0
+    _polled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def write(self, text: str, *, ago: timedelta = timedelta()) -> None:
         """One more review."""
@@ -45,13 +46,20 @@ class Site:
         for number in range(40):
             self.write(f"the parcel is late and broken and rude {number}", ago=timedelta(seconds=number))
 
+    async def polled(self, times: int) -> None:
+        """Wait until it was polled so often."""
+        async with asyncio.timeout(60), self._polled:
+            await self._polled.wait_for(lambda: self.polls >= times)
+
     def application(self) -> FastAPI:
         """The site over HTTP."""
         app = FastAPI()
 
         @app.get("/reviews")
         async def reviews() -> list[dict[str, Any]]:
-            self.polls += 1
+            async with self._polled:
+                self.polls += 1
+                self._polled.notify_all()
             return self.reviews
 
         return app
@@ -144,8 +152,8 @@ class Daemon:
 @contextlib.asynccontextmanager
 async def daemon(config: Path, *arguments: str) -> AsyncIterator[Daemon]:
     """A running daemon; killed at the end if it still runs."""
-    number = len(list(config.parent.glob("*.log")))
-    log = config.parent / f"{number}.log"
+    number = len(list(config.parent.glob("listener-*.log")))
+    log = config.parent / f"listener-{number}.log"
     with log.open("wb") as stream:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

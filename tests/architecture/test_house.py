@@ -1,4 +1,4 @@
-"""The house in order: short modules, generated docs that are up to date, configuration files that the real programs take."""
+"""The house in order: short modules, generated docs up to date, configurations that the real programs take."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What is in the wheel: whoever installs listener gets the migrations and the package data, and none of the workshop."""
+"""What is in the wheel: the migrations and the package data, and none of the workshop."""
 
 import subprocess
 import sys

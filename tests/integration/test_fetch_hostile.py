@@ -140,6 +140,7 @@ async def test_memory_stays_bounded(server: Misbehaving, target: str) -> None:
         ("/slow-loris", {"total_secs": 0.3}, r"no whole answer within 0\.3 s"),
         ("/tiny-chunks", {"total_secs": 0.3}, r"no whole answer within 0\.3 s"),
         ("/redirect?to=/hang", {"total_secs": 0.3}, r"no whole answer within 0\.3 s"),
+        ("/chain?left=4&secs=0.2", {"total_secs": 0.5}, r"no whole answer within 0\.5 s"),
     ],
 )
 async def test_slow_servers(server: Misbehaving, target: str, policy: dict[str, Any], why: str) -> None:

@@ -43,7 +43,7 @@ async def test_a_strangers_database_is_refused(database: Database) -> None:
         await migrate.prepare(database, auto_upgrade=True)
 
 
-async def test_an_older_database_is_upgraded_only_when_asked(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_older_database_waits_to_be_asked(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is one migration so far: a head that is said to be newer stands for a second."""
     scripts = migrate.scripts()
     monkeypatch.setattr(type(scripts), "get_current_head", lambda _self: "0002")

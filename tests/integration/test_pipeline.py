@@ -123,7 +123,7 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
             fetcher=Fetcher(FetchPolicy(user_agent="test")),
             sources={"forum": source},
             brands={"bolt": Brand(names=("Bolt",), thresholds=Thresholds(usual_negative_share=0.2))},
-            matcher=Matcher([compile_brand("bolt", names=[("Bolt", False)], exclusions=(), query=None, languages=())]),
+            matcher=Matcher([compile_brand("bolt", ["Bolt"])]),
             identify=lambda _: "en",
             scorer=scorer,
             rules=[NegativeShare(name="negative_share")],
@@ -306,9 +306,7 @@ async def test_an_absent_receiver_costs_no_attempt(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("retryable", "later"), [(True, 1), (False, 0)])
-async def test_a_refusal_is_tried_again_only_where_that_helps(
-    database: Database, retryable: bool, later: int
-) -> None:
+async def test_a_refusal_is_tried_again_only_where_that_helps(database: Database, retryable: bool, later: int) -> None:
     async with bench(database) as at:
         await turned(at)
         await evaluate(at.parts)

@@ -1,4 +1,4 @@
-"""Decisions and the outbox on real databases: a decision and what it makes due are one commit, told in order per brand."""
+"""Decisions and the outbox on real databases: one commit, told in order per brand."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

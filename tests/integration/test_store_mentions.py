@@ -76,9 +76,7 @@ async def test_one_id_twice_in_one_poll_is_one_mention(database: Database) -> No
 
 
 async def test_two_sources_at_once_do_not_both_think_that_they_were_first(database: Database) -> None:
-    results = await asyncio.gather(
-        *(save(database, mention("1", LONG, source=f"feed{number}")) for number in range(5))
-    )
+    results = await asyncio.gather(*(save(database, mention("1", LONG, source=f"feed{number}")) for number in range(5)))
     assert sum(result.get(Verdict.NEW, 0) for result in results) == 1
     assert sum(result.get(Verdict.DUPLICATE, 0) for result in results) == 4
 
