@@ -22,6 +22,7 @@ from listener.matching import Matcher, compile_brand
 BRANDS = (1, 10, 100, 1000)
 ROUNDS = 3
 SYLLABLES = "ka li bo ru te sa mi to ne va lu pe si ma ko ri da el on ar ist und".split(" ")  # noqa: SIM905 -- readable
+LETTERS = "eeeaaaiiioouutttnnnsssrrllkkmmddpgvbhjäõüöy"  # about as often as in Estonian
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
@@ -33,8 +34,8 @@ def word(rng: random.Random) -> str:
 def texts(data: Path | None, count: int, rng: random.Random) -> list[str]:
     """Real texts if there are some, else thirty made-up words each."""
     if data is None:
-        return [" ".join(word(rng) for _ in range(30)) for _ in range(count)]
-    found = []
+        return [" ".join("".join(rng.choices(LETTERS, k=rng.randint(2, 9))) for _ in range(30)) for _ in range(count)]
+    found: list[str] = []
     for path in sorted(data.glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             found.extend(json.loads(line)["text"] for line in lines)

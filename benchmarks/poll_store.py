@@ -1,8 +1,8 @@
 """Mentions per second through poll and store, on SQLite and PostgreSQL, at 1, 10 and 100 times the rows.
 
-``python -m benchmarks.poll_store [--mentions N] [--rows N] [--postgres URL] [--json]``: a local service answers
-with pages of 250 reviews; the real pipeline polls it, normalises, identifies languages, matches, dedupes and stores. The
-stored rows before the poll grow tenfold from line to line: the cost of one more mention must not.
+``python -m benchmarks.poll_store [--mentions N] [--rows N] [--postgres URL] [--json]``: a service answers
+with pages of 250 reviews; the real pipeline polls it, normalises, identifies languages, matches, dedupes and stores.
+The stored rows before the poll grow tenfold from line to line: the cost of one more mention must not.
 """
 
 import argparse

@@ -127,7 +127,7 @@ def policy_of(settings: Settings) -> FetchPolicy:
             allow_private_hosts=frozenset(options.allow_private_hosts),
         )
     except ValueError as error:
-        path, fix = "fetch.allow_private_hosts", "give host names, addresses or networks"
+        path, fix = "fetch", "contact is ASCII; allow_private_hosts are host names, addresses or networks"
         raise ConfigError([Fault(path=path, problem=str(error), fix=fix)]) from None
 
 

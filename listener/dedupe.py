@@ -8,14 +8,14 @@ What the store looks up, inside the transaction that stores the batch:
 1. ``known``: by primary key, the stored rows whose id is the id of a mention in the batch.
 2. ``originals``: rows seen within ``WINDOW``, whose ``copy_of`` is null, oldest first, that match
    ``lookup_of(batch)``: ``text_key IN long_keys``, or ``(text_key, author) IN authored`` with the batch's source, or
-   ``canonical_url IN urls`` of another source with ``text_key IN keys`` or ``title IN titles``. An original of one key
-   has all later sayings of it as copies, so this is about one row a key, however much is stored. Indexes:
-   (text_key, author) and (canonical_url).
+   ``story IN stories`` (see ``story_of``) of another source. An original of one key has all later sayings of it as
+   copies, so this is about one row a key, however much is stored. Indexes: (text_key, author) and (story, source).
 
 After it stored the judgements it points the copies of every mention that has itself become a copy to the new original
 (``UPDATE mention SET copy_of = :new WHERE copy_of = :id``), so that a copy never points to a copy.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,9 +66,7 @@ class Lookup:
 
     long_keys: frozenset[str]
     authored: frozenset[tuple[str, str]]
-    urls: frozenset[str]
-    keys: frozenset[str]
-    titles: frozenset[str]
+    stories: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +88,19 @@ def lookup_of(mentions: Iterable[Mention]) -> Lookup:
             for each in batch
             if 0 < _letters(each.text_key) < LONG_KEY and _is_somebody(each.author)
         ),
-        urls=frozenset(each.canonical_url for each in batch),
-        keys=frozenset(each.text_key for each in batch),
-        titles=frozenset(each.title for each in batch if len(each.title) >= LONG_TITLE),
+        stories=frozenset(story for each in batch if (story := story_of(each)) is not None),
     )
+
+
+def story_of(mention: Mention) -> str | None:
+    """What one article has in common through all sources: its address with its headline, or with its text without one.
+
+    None without an address: no address is not the same address.
+    """
+    if not mention.canonical_url:
+        return None
+    said = mention.title if len(mention.title) >= LONG_TITLE else mention.text_key
+    return hashlib.sha256(f"{mention.canonical_url}\x1f{said}".encode()).hexdigest()[:32]
 
 
 def verdict(mention: Mention, *, known: Known | None, originals: Iterable[Original]) -> Judgement:
@@ -186,6 +193,8 @@ def _traits(original: Original) -> Iterator[tuple[str, ...]]:
         yield "text", original.text_key
     elif letters and _is_somebody(original.author):
         yield "author", original.source, original.author, original.text_key
+    if not original.canonical_url:  # no address is not the same address
+        return
     if letters:
         yield "page", original.canonical_url, original.text_key
     if len(original.title) >= LONG_TITLE:

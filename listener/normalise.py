@@ -39,8 +39,9 @@ def normalise(
     """The mention that ``raw`` tells of, with ``brands`` still empty.
 
     ``identify`` names a text's language, or None when unsure: then the site's word counts, then ``default_lang``. A
-    time more than five minutes ahead becomes ``seen_at``, one before 1990 is unknown; an address that cannot be followed
-    is left out. Raises ValueError when nothing readable is left, so that the caller counts the item as rejected.
+    time more than five minutes ahead becomes ``seen_at``, one before 1990 is unknown; an address that cannot be
+    followed is left out. Raises ValueError when nothing readable is left, so that the caller counts the item as
+    rejected.
     """
     require_aware("seen_at", seen_at)
     seen_at = seen_at.astimezone(UTC)

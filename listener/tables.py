@@ -71,8 +71,8 @@ class MentionRow(SQLModel, table=True):
 
     __tablename__ = "mention"
     __table_args__ = (
-        Index("ix_mention_text_hash", "text_hash", "author"),
-        Index("ix_mention_story_hash", "story_hash", "source"),
+        Index("ix_mention_text_key", "text_key", "author"),
+        Index("ix_mention_story", "story", "source"),
         Index("ix_mention_copy_of", "copy_of"),
         Index("ix_mention_source_seen", "source", "seen_at"),
     )
@@ -93,8 +93,8 @@ class MentionRow(SQLModel, table=True):
     rating: float | None = None
     reach: int | None = Field(default=None, sa_column=Column(BigInteger()))
     content_hash: str
-    text_hash: str  # of the text key: equal for texts that say the same
-    story_hash: str  # of the canonical URL with the title: equal for one article seen through two sources
+    text_key: str  # equal for texts that say the same
+    story: str | None = None  # equal for one article seen through two sources
     copy_of: str | None = None  # uid of the original: counted as a copy, not as a voice
     revision: int = 1
 

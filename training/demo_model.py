@@ -64,7 +64,7 @@ def merge(weights: dict[str, torch.Tensor], head: Mapping[str, torch.Tensor]) ->
 def build(out: Path) -> bool:
     """Write the model into ``out``; False when it was already there.
 
-    Weights are float32, as they are computed with: so the loader maps the file into memory instead of converting a copy.
+    Weights are float32, as they are computed with, so that the loader maps the file instead of converting a copy.
     """
     made_of = inputs()
     if complete(out, made_of):

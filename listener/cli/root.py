@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from listener import __version__
+from listener.log import configure
 
 app = typer.Typer(
     name="listener",
@@ -43,11 +44,12 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 -- acted on by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Hear what customers say about a brand, and be woken when it turns bad."""
+    configure("console", "error")  # standard output is the command's; `run` sets what its file says
 
 
 def print_json(value: Any) -> None:

@@ -10,8 +10,8 @@ a text does not gate them: short texts are misdetected. An ending after a hyphen
 Only endings are known, not words: "Mart" finds "Martin", where "in" is a Finnish ending. What people often write is in
 ``FALSE_FRIENDS``; for the rest a brand has exclusions and exact names.
 
-Sources: Erelt et al., Eesti keele käsiraamat (morphology, gradation); Iso suomen kielioppi, § 41-108; Institute of the
-Lithuanian Language and Valsts valodas centrs on foreign names; Zaliznyak's declension classes for Russian.
+The declensions are those of the standard grammars (Eesti keele käsiraamat, Iso suomen kielioppi, Zaliznyak's of
+Russian), kept to what is said of names.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ turista finalista metal metals maximale maximalt della dello delle mardi marta n
 """
 FALSE_FRIENDS = frozenset(_FALSE_FRIENDS.split())
 
-_VOWELS = frozenset("aeiouy")
+_VOWELS = frozenset("aeiouyåäöõüéāēīūąęėįųø")
 _BALTIC_LETTERS = frozenset("āēīūčšžģķļņąęėįųū")
 _CYRILLIC = frozenset("абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґў")
 SHORT = 3  # letters up to which a name is also a piece of many words
@@ -103,6 +103,10 @@ def _with_gi(endings: Iterable[str]) -> frozenset[str]:
 _ET = _with_gi(_ET_CASES | _words("t d sid") | _after("de", _ET_CASES) | _after("te", _ET_CASES))
 _ET_E = _ET - _words("d")  # "focus" has "focuse" but not "focused"
 _ET_AFTER_I = _after("i", _ET)
+_ET_ENDINGS = Endings(_ET)
+_ET_ENDINGS_AFTER_I = Endings(_ET_AFTER_I)
+_ET_ENDINGS_US = Endings(_words("t tki se segi") | _after("e", _ET_E))
+_ET_ENDINGS_NE = Endings(_words("t tki") | _after("e", _ET))
 _WEAK = {"p": "b", "t": "d", "k": "g"}
 
 
@@ -112,21 +116,21 @@ def _estonian_stems(word: str) -> Iterable[Stem]:
     if last in _WEAK:
         voiced = word[-2] in "lrnm" or (word[-2] in _VOWELS and word[-3] in _VOWELS)
         if voiced:  # Bolt: Boldi, apteek: apteegi; not post: posti
-            yield Stem(head + _WEAK[last], Endings(_ET_AFTER_I))
+            yield Stem(head + _WEAK[last], _ET_ENDINGS_AFTER_I)
         if word.endswith("nk"):  # pank: panga
-            yield Stem(head + "ga", Endings(_ET))
+            yield Stem(head + "ga", _ET_ENDINGS)
         if word[-2] == last:  # Snapp: Snapi
-            yield Stem(head, Endings(_ET_AFTER_I))
+            yield Stem(head, _ET_ENDINGS_AFTER_I)
     if len(word) > 4 and last == "s" and word[-2] in _VOWELS:  # noqa: PLR2004 -- keskus: keskuse, keskust, keskusse
-        yield Stem(word, Endings(_words("t tki se segi") | _after("e", _ET_E)))
+        yield Stem(word, _ET_ENDINGS_US)
     if word.endswith(("ing", "at", "ik")) and len(word) > 4:  # noqa: PLR2004 -- liising: liisingu, raamat: raamatu
-        yield Stem(word + "u", Endings(_ET))
+        yield Stem(word + "u", _ET_ENDINGS)
     if word.endswith("kond"):  # linnakond: linnakonna
-        yield Stem(word[:-1] + "na", Endings(_ET))
+        yield Stem(word[:-1] + "na", _ET_ENDINGS)
     if word.endswith("ne") and len(word) > 5:  # noqa: PLR2004 -- punane: punase, punast
-        yield Stem(word[:-2] + "s", Endings(_words("t tki") | _after("e", _ET)))
+        yield Stem(word[:-2] + "s", _ET_ENDINGS_NE)
     if word.endswith("er") and word[-3] in "ptkbdg":  # teater: teatri
-        yield Stem(word[:-2] + "ri", Endings(_ET))
+        yield Stem(word[:-2] + "ri", _ET_ENDINGS)
 
 
 # ------------------------------------------------------------------------------------------------------------- Finnish
@@ -148,20 +152,27 @@ def _fi_clitics(endings: frozenset[str]) -> frozenset[str]:
     return endings | {ending + clitic for ending in endings | {""} for clitic in clitics}
 
 
+_FI_WEAK = Endings(_fi_clitics(_FI_CLOSED))
+_FI_KSE = Endings(_finnish("e", long=False))
+_FI_S = Endings(_words("ta tä"))
+_FI_SE = Endings(_words("ta tä") | _after("e", _finnish("e", long=False)))
+_FI_EE = Endings(_FI_CLOSED | _words("seen"))
+
+
 def _finnish_stems(word: str) -> Iterable[Stem]:
     """What changes in ``word`` (folded, four letters or more) before a Finnish ending."""
     geminate = word[-3] == word[-2] and word[-2] in "kpt"
     if word[-1] in _VOWELS and geminate:  # pankki: pankin
-        yield Stem(word[:-2] + word[-1], Endings(_fi_clitics(_FI_CLOSED)))
+        yield Stem(word[:-2] + word[-1], _FI_WEAK)
     if word[-1] in _VOWELS and word[-3:-1] == "nk":  # kaupunki: kaupungin
-        yield Stem(word[:-2] + "g" + word[-1], Endings(_fi_clitics(_FI_CLOSED)))
+        yield Stem(word[:-2] + "g" + word[-1], _FI_WEAK)
     if len(word) > 4 and word[-1] == "s" and word[-2] in _VOWELS:  # noqa: PLR2004 -- Sokos: Sokoksen, Sokosta
-        yield Stem(word[:-1] + "kse", Endings(_finnish("e", long=False)))
-        yield Stem(word, Endings(_words("ta tä")))
+        yield Stem(word[:-1] + "kse", _FI_KSE)
+        yield Stem(word, _FI_S)
     if word.endswith("nen"):  # Suominen: Suomisen, Suomista
-        yield Stem(word[:-3] + "s", Endings(_words("ta tä") | _after("e", _finnish("e", long=False))))
+        yield Stem(word[:-3] + "s", _FI_SE)
     if word[-1] == "e":  # Neste: Nesteen
-        yield Stem(word + "e", Endings(_FI_CLOSED | _words("seen")))
+        yield Stem(word + "e", _FI_EE)
 
 
 # ------------------------------------------------------------------------------------------- Latvian, Lithuanian, rest
@@ -170,15 +181,16 @@ def _finnish_stems(word: str) -> Iterable[Stem]:
 _BALTIC = _words("a am u ā i iem as ai ām ās ui ą ų")
 _BALTIC_SPELLED = _words("o e")  # one letter more makes another English or Italian word of many a name
 _BALTIC_FOR = {  # instead of the last letters; the names are as Latvian and Lithuanian brands write themselves
-    "a": _words("as ai u ā ām ās os ą oje ų oms omis ose"),
-    "as": _words("o ui ą u e ai ų"),
-    "is": _words("io iui į iu yje"),
-    "us": _words("aus ui ų umi"),
-    "ė": _words("ės ei ę ėje ių ėms"),
+    "a": Endings(_words("as ai u ā ām ās os ą oje ų oms omis ose")),
+    "as": Endings(_words("o ui ą u e ai ų")),
+    "is": Endings(_words("io iui į iu yje")),
+    "us": Endings(_words("aus ui ų umi")),
+    "ė": Endings(_words("ės ei ę ėje ių ėms")),
 }
 _LATVIAN_E = frozenset({"ē", "ēm", "ēs", "ei"})  # with their diacritics only: "apples" is English
-_LATVIAN_E_NATIVE = _words("i u")
-_LATVIAN_S = _words("a am u ā")
+_LATVIAN_E_FOREIGN = Endings(_LATVIAN_E)
+_LATVIAN_E_NATIVE = Endings(_LATVIAN_E | _words("i u"))
+_LATVIAN_S = Endings(_words("a am u ā"))
 _GERMANIC = _words("s")
 # "maximal", "compensate"; "wisest", "wised", "apples", "applet", Swedish "tiden": words unless written as the name is.
 _TE_PLURAL = _with_gi(_after("te", _ET_CASES))
@@ -192,47 +204,52 @@ def _baltic_stems(word: str, *, phrase: bool) -> Iterable[Stem]:
     native = bool(_BALTIC_LETTERS & set(word))
     for last, endings in _BALTIC_FOR.items():
         if word.endswith(last) and (len(word) > 4 or native):  # noqa: PLR2004 -- "Visa" is not Latvian "visu" (all)
-            yield Stem(word.removesuffix(last), Endings(endings))
+            yield Stem(word.removesuffix(last), endings)
     if word.endswith("e"):
-        yield Stem(word[:-1], Endings(_LATVIAN_E | (_LATVIAN_E_NATIVE if native else frozenset())))
+        yield Stem(word[:-1], _LATVIAN_E_NATIVE if native else _LATVIAN_E_FOREIGN)
     if phrase and word[-1] == "s" and word[-2] not in _VOWELS | {"s"}:  # Latvijas Pasts: Latvijas Pasta
-        yield Stem(word[:-1], Endings(_LATVIAN_S))
+        yield Stem(word[:-1], _LATVIAN_S)
 
 
 # ------------------------------------------------------------------------------------------------------------- the sum
 
 
 def _latin(word: str, folded: str, *, phrase: bool) -> list[Stem]:
-    last = strip_marks(folded[-1])
-    if not last.isalpha():  # Tele2: Tele2st, Tele2-le
-        endings = Endings(_ET | _RUSSIAN_ON_LATIN)
-    elif last in _VOWELS:
-        long = len(folded) > 1 and strip_marks(folded[-2]) in _VOWELS
-        free = _ET | _finnish(last, long=long) | _RUSSIAN_ON_LATIN | (_after("i", _ET) if last == "e" else frozenset())
-        risky = _RISKY_AFTER.get(last, frozenset())
-        endings = Endings(free - risky, risky)
-    else:
-        free = _words("- gi ki") | _ET_AFTER_I | _after("i", _finnish("i", long=False)) | _BALTIC | _RUSSIAN_ON_LATIN
-        spelled = _BALTIC_SPELLED | (frozenset() if last in {"s", "x", "z"} else _GERMANIC)
-        if word.isupper() and len(word) <= 5:  # noqa: PLR2004 -- an abbreviation, read by letters: LHVst, LHVle
-            spelled |= {ending for ending in _ET if len(ending) == 1}
-            free |= _ET - spelled
-        endings = Endings(free - spelled, spelled)
+    last, before = folded[-1], folded[-2:-1]
+    abbreviation = word.isupper() and len(word) <= 5  # noqa: PLR2004 -- read by letters: LHVst, LHVle
+    endings = _after_name(last if last.isalpha() else "", long=before in _VOWELS, abbreviation=abbreviation)
     if len(folded) <= SHORT:
-        return [Stem(folded, _shortened(folded, endings))]
-    more = [*_finnish_stems(folded), *_baltic_stems(folded, phrase=phrase)]
+        return [Stem(folded, _shortened(endings, letters=len(folded), vowelless=not _VOWELS & set(folded)))]
+    found = [Stem(folded, endings), *_finnish_stems(folded), *_baltic_stems(folded, phrase=phrase)]
     if last not in _VOWELS or folded.endswith("ne"):
-        more.extend(_estonian_stems(folded))
-    return [Stem(folded, endings), *more]
+        found.extend(_estonian_stems(folded))
+    return found
 
 
-def _shortened(folded: str, endings: Endings) -> Endings:
+@cache
+def _after_name(last: str, *, long: bool, abbreviation: bool) -> Endings:
+    """What follows a whole name that ends in the letter ``last``, or in a digit; ``long``: a vowel is before it."""
+    if not last:  # Tele2: Tele2st
+        return Endings(_ET | _RUSSIAN_ON_LATIN)
+    if last in _VOWELS:
+        free = _ET | _finnish(last, long=long) | _RUSSIAN_ON_LATIN | (_ET_AFTER_I if last == "e" else frozenset())
+        risky = _RISKY_AFTER.get(strip_marks(last), frozenset())
+        return Endings(free - risky, risky)
+    free = _words("- gi ki") | _ET_AFTER_I | _after("i", _finnish("i", long=False)) | _BALTIC | _RUSSIAN_ON_LATIN
+    spelled = _BALTIC_SPELLED | (frozenset() if last in {"s", "x", "z"} else _GERMANIC)
+    if abbreviation:
+        spelled |= {ending for ending in _ET if len(ending) == 1}
+        free |= _ET
+    return Endings(free - spelled, spelled)
+
+
+@cache
+def _shortened(endings: Endings, *, letters: int, vowelless: bool) -> Endings:
     """Of a short name only long Estonian and Russian endings are free: "sebist" is SEB, but "opin" is not OP."""
-    vowelless = not any(strip_marks(letter) in _VOWELS for letter in folded)
     known = _ET | _ET_AFTER_I | _RUSSIAN_ON_LATIN
     least = 2 if vowelless else 3  # "lhvst" cannot be another word
-    free = {ending for ending in endings.free if ending in known and len(ending) >= least and len(folded) == SHORT}
-    return Endings(frozenset(free | {""}), (endings.free | endings.spelled) - free - {""})
+    free = {ending for ending in endings.free & known if len(ending) >= least and letters == SHORT}
+    return Endings(frozenset(free | {""}), endings.all - free - {""})
 
 
 # ------------------------------------------------------------------------------------------------------------ Cyrillic
@@ -243,41 +260,44 @@ _CY_HE = _words("ого его ому ему ым им ом ем ім")
 _CY_SHE = _words("ой ую ою ей юю ею")
 _CY_THEY = _words("ых их ым им ыми ими")
 _CY_FOR = {  # instead of the last letters
-    "а": _words("ы и е у ой ою ей ею ам ами ах і ої ій"),
-    "я": _words("и е ю ей ею ям ями ях ї і й є єю"),
-    "ая": _CY_SHE,
-    "яя": _CY_SHE,
-    "о": _words("а у ом е ам ами ах"),
-    "ие": _words("ия ию ием ии") | _CY_THEY,
-    "ые": _CY_THEY,
-    "ое": _CY_HE,
-    "ы": _words("ов ев ам ами ах"),
-    "и": _words("ов ев ей ам ами ах ям ями ях ів"),
-    "ь": _CY_SOFT,
-    "й": _CY_SOFT | _words("ї"),
-    "ый": _CY_HE,
-    "ий": _CY_HE,
-    "ой": _CY_HE,
+    "а": Endings(_words("ы и е у ой ою ей ею ам ами ах і ої ій")),
+    "я": Endings(_words("и е ю ей ею ям ями ях ї і й є єю")),
+    "ая": Endings(_CY_SHE),
+    "яя": Endings(_CY_SHE),
+    "о": Endings(_words("а у ом е ам ами ах")),
+    "ие": Endings(_words("ия ию ием ии") | _CY_THEY),
+    "ые": Endings(_CY_THEY),
+    "ое": Endings(_CY_HE),
+    "ы": Endings(_words("ов ев ам ами ах")),
+    "и": Endings(_words("ов ев ей ам ами ах ям ями ях ів")),
+    "ь": Endings(_CY_SOFT),
+    "й": Endings(_CY_SOFT | _words("ї")),
+    "ый": Endings(_CY_HE),
+    "ий": Endings(_CY_HE),
+    "ой": Endings(_CY_HE),
     # the vowel that falls out (перекрёсток: перекрёстка), and the Ukrainian change before -і (аптека: аптеці)
-    "ок": _after("к", _CY_NOUN),
-    "ёк": _after("ьк", _CY_NOUN),
-    "ек": _after("к", _CY_NOUN) | _after("ьк", _CY_NOUN),
-    "ец": _after("ц", _CY_NOUN),
-    "ка": _words("ці"),
-    "га": _words("зі"),
+    "ок": Endings(_after("к", _CY_NOUN)),
+    "ёк": Endings(_after("ьк", _CY_NOUN)),
+    "ек": Endings(_after("к", _CY_NOUN) | _after("ьк", _CY_NOUN)),
+    "ец": Endings(_after("ц", _CY_NOUN)),
+    "ка": Endings(_words("ці")),
+    "га": Endings(_words("зі")),
 }
-_CY_PHRASE_A = _words("- ов")  # рога и копыта: рогов и копыт
+_CY_PHRASE_A = Endings(_words("- ов"))  # рога и копыта: рогов и копыт
 _CY_VOWELS = frozenset("аеёиоуыэюяіїєьй")
 
 
+_CY_AFTER_CONSONANT = Endings(_CY_NOUN | {""})
+_CY_ABBREVIATION = Endings(frozenset({""}), _CY_NOUN)  # МТС, ВТБ: declined, if at all, after a hyphen or in capitals
+
+
 def _cyrillic(word: str, *, phrase: bool) -> list[Stem]:
-    free = frozenset({""}) if word[-1] in _CY_VOWELS else _CY_NOUN | {""}
-    if len(word) <= SHORT:  # МТС, ВТБ: not declined, or after a hyphen
-        return [Stem(word, Endings(frozenset({""}), free - {""}))]
-    found = [Stem(word, Endings(free))]
+    if len(word) <= SHORT:
+        return [Stem(word, _CY_ABBREVIATION)]
+    found = [Stem(word, BARE if word[-1] in _CY_VOWELS else _CY_AFTER_CONSONANT)]
     for last, endings in _CY_FOR.items():
         if word.endswith(last) and len(word) - len(last) > 1:
-            found.append(Stem(word.removesuffix(last), Endings(endings)))
+            found.append(Stem(word.removesuffix(last), endings))
     if phrase and word[-1] == "а":
-        found.append(Stem(word[:-1], Endings(_CY_PHRASE_A)))
+        found.append(Stem(word[:-1], _CY_PHRASE_A))
     return found

@@ -78,6 +78,8 @@ async def _visit(parts: Parts, source: BaseSource, state: SourceState, now: date
     if result.failure is not None:
         report = await _failed(parts, source, state, result.failure, now)
         return replace(report, verdicts=verdicts, unmatched=prepared.unmatched, rejected=rejected)
+    for old, new in fetch.moved_to.items():
+        log.info("source.moved", source=source.name, was=old, now=new)
     if state.failing_since_at is not None:
         log.info("source.recovered", source=source.name, failing_since=state.failing_since_at.isoformat())
     parts.metrics.source_success.labels(source=source.name).set(now.timestamp())

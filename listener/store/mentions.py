@@ -1,6 +1,5 @@
 """Storing what a poll brought: mentions and the source's checkpoint in one transaction."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from listener.dedupe import LONG_TITLE, WINDOW, Judgement, Known, Lookup, Original, judge, lookup_of
+from listener.dedupe import WINDOW, Judgement, Known, Original, judge, lookup_of, story_of
 from listener.domain import Mention, Verdict
 from listener.store import sources
 from listener.store.database import Database, chunks, insert_into
@@ -56,19 +55,16 @@ async def _originals(connection: AsyncConnection, batch: Sequence[Mention], now:
     """What the batch may be copies of: a bounded number of look-ups by index, see ``listener.dedupe``."""
     if not batch:
         return []
-    lookup: Lookup = lookup_of(batch)
-    keys = {_hash(key): key for key in lookup.keys}
-    stories = sorted({_story_hash(one) for one in batch})
-    long_keys = sorted(_hash(key) for key in lookup.long_keys)
-    authored = sorted((_hash(key), author) for key, author in lookup.authored)
-    source = batch[0].source
-    rows: dict[str, tuple[int, Original]] = {}
-    conditions: list[ColumnElement[bool]] = [mention.c.text_hash.in_(some) for some in chunks(long_keys)]
+    lookup, source = lookup_of(batch), batch[0].source
+    conditions: list[ColumnElement[bool]] = [mention.c.text_key.in_(some) for some in chunks(sorted(lookup.long_keys))]
     conditions += [
-        and_(tuple_(mention.c.text_hash, mention.c.author).in_(some), mention.c.source == source)
-        for some in chunks(authored)
+        and_(tuple_(mention.c.text_key, mention.c.author).in_(some), mention.c.source == source)
+        for some in chunks(sorted(lookup.authored))
     ]
-    conditions += [and_(mention.c.story_hash.in_(some), mention.c.source != source) for some in chunks(stories)]
+    conditions += [
+        and_(mention.c.story.in_(some), mention.c.source != source) for some in chunks(sorted(lookup.stories))
+    ]
+    rows: dict[int, Original] = {}
     for condition in conditions:
         found = await connection.execute(
             select(
@@ -78,21 +74,19 @@ async def _originals(connection: AsyncConnection, batch: Sequence[Mention], now:
                 mention.c.author,
                 mention.c.title,
                 mention.c.canonical_url,
-                mention.c.text_hash,
+                mention.c.text_key,
             ).where(condition, mention.c.copy_of.is_(None), mention.c.seen_at >= now - WINDOW)
         )
         for row in found:
-            original = Original(
+            rows[row.row] = Original(
                 id=row.uid,
                 source=row.source,
                 author=row.author,
                 title=row.title,
                 canonical_url=row.canonical_url,
-                # The key itself is not stored; where the hashes are equal the keys are, elsewhere they only differ.
-                text_key=keys.get(row.text_hash, row.text_hash),
+                text_key=row.text_key,
             )
-            rows[row.uid] = (row.row, original)
-    return [original for _, original in sorted(rows.values(), key=lambda pair: pair[0])]
+    return [original for _, original in sorted(rows.items())]
 
 
 async def _insert(connection: AsyncConnection, dialect: str, judged: Sequence[Judged], now: datetime) -> None:
@@ -176,16 +170,7 @@ def _content(one: Mention, judgement: Judgement) -> dict[str, Any]:
         "rating": one.rating,
         "reach": one.reach,
         "content_hash": one.content_hash,
-        "text_hash": _hash(one.text_key),
-        "story_hash": _story_hash(one),
+        "text_key": one.text_key,
+        "story": story_of(one),
         "copy_of": judgement.copy_of,
     }
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _story_hash(one: Mention) -> str:
-    """Of the address with the headline, or with the text where there is no headline to know the story by."""
-    return _hash(f"{one.canonical_url}\n{one.title if len(one.title) >= LONG_TITLE else one.text_key}")

@@ -2,7 +2,7 @@
 
 Revision: 0001
 Revises: 
-Created: 2026-11-21 20:35:10.293269
+Created: 2026-11-21 20:53:11.602130
 """
 
 import sqlalchemy as sa
@@ -80,8 +80,8 @@ def upgrade() -> None:
     sa.Column('rating', sa.Float(), nullable=True),
     sa.Column('reach', sa.BigInteger(), nullable=True),
     sa.Column('content_hash', sa.String(), nullable=False),
-    sa.Column('text_hash', sa.String(), nullable=False),
-    sa.Column('story_hash', sa.String(), nullable=False),
+    sa.Column('text_key', sa.String(), nullable=False),
+    sa.Column('story', sa.String(), nullable=True),
     sa.Column('copy_of', sa.String(), nullable=True),
     sa.Column('revision', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('row'),
@@ -90,8 +90,8 @@ def upgrade() -> None:
     with op.batch_alter_table('mention', schema=None) as batch_op:
         batch_op.create_index('ix_mention_copy_of', ['copy_of'], unique=False)
         batch_op.create_index('ix_mention_source_seen', ['source', 'seen_at'], unique=False)
-        batch_op.create_index('ix_mention_story_hash', ['story_hash', 'source'], unique=False)
-        batch_op.create_index('ix_mention_text_hash', ['text_hash', 'author'], unique=False)
+        batch_op.create_index('ix_mention_story', ['story', 'source'], unique=False)
+        batch_op.create_index('ix_mention_text_key', ['text_key', 'author'], unique=False)
 
     op.create_table('mention_brand',
     sa.Column('brand', sa.String(), nullable=False),
@@ -185,8 +185,8 @@ def downgrade() -> None:
 
     op.drop_table('mention_brand')
     with op.batch_alter_table('mention', schema=None) as batch_op:
-        batch_op.drop_index('ix_mention_text_hash')
-        batch_op.drop_index('ix_mention_story_hash')
+        batch_op.drop_index('ix_mention_text_key')
+        batch_op.drop_index('ix_mention_story')
         batch_op.drop_index('ix_mention_source_seen')
         batch_op.drop_index('ix_mention_copy_of')
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from listener.app import load_settings, schemas
-from listener.config.reference import reference
+from listener.cli.reference import reference
 from tests.services import require
 
 ROOT = Path(__file__).parents[2]

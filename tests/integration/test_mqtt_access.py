@@ -1,10 +1,13 @@
 """Getting in: passwords, TLS, the older protocol version, our own broker, and the configuration that we ship."""
 
 import asyncio
+import gc
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from tests.services import require
 
 SHIPPED = Path(__file__).parents[2] / "config" / "mosquitto"
 SECRET = "correct-horse"
+CONNECT, PUBLISH = 1, 3  # types of packets (MQTT 3.1.1, 2.2.1)
 
 
 def receiver(port: int, **changes: Any) -> MqttReceiver:
@@ -107,34 +111,54 @@ async def test_the_embedded_broker_takes_alerts_in_the_older_version() -> None:
             assert message.retain
 
 
-async def test_an_older_broker_that_stays_silent_is_found_out() -> None:
-    """It reads a CONNECT of MQTT 5 wrongly and waits for more: after the time-out the older version is tried."""
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_the_embedded_broker_is_silent_to_the_newer_version_and_that_is_found_out() -> None:
+    """It reads a CONNECT of MQTT 5 wrongly and waits for more: after the time-out the older version is tried.
+
+    amqtt also forgets to close that connection, which the garbage collector then complains of.
+    """
     port = free_port()
     async with EmbeddedBroker("127.0.0.1", port), receiver(port, timeout_secs=0.3) as mqtt:
         assert await connected(mqtt) == "3.1.1"
+    gc.collect()
+
+
+@asynccontextmanager
+async def older_broker(*, refusal: bytes) -> AsyncIterator[tuple[int, list[int]]]:
+    """A broker of MQTT 3.1.1 that answers other versions with ``refusal``: its port, and the versions that came."""
+    levels: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                kind, body = await packet(reader)
+                if kind == CONNECT:
+                    levels.append(body[6])
+                    writer.write(b"\x20\x02\x00\x00" if body[6] == 4 else refusal)
+                elif kind == PUBLISH:
+                    start = 2 + int.from_bytes(body[:2], "big")
+                    writer.write(b"\x40\x02" + body[start : start + 2])
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], levels
 
 
 async def test_an_older_broker_that_says_so_is_answered_at_once() -> None:
     """Return code 1 (MQTT 3.1.1, 3.2.2.3) leads to 3.1.1 without a pause."""
-    levels: list[int] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while not reader.at_eof():
-            kind, body = await packet(reader)
-            if kind == 1:
-                levels.append(body[6])
-                writer.write(b"\x20\x02\x00" + (b"\x00" if body[6] == 4 else b"\x01"))
-            elif kind == 3:
-                start = 2 + int.from_bytes(body[:2], "big")
-                writer.write(b"\x40\x02" + body[start : start + 2])
-            if levels == [5] or kind == 14:
-                break
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server, receiver(server.sockets[0].getsockname()[1]) as mqtt:
+    async with older_broker(refusal=b"\x20\x02\x00\x01") as (port, levels), receiver(port) as mqtt:
         assert await asyncio.wait_for(connected(mqtt), BACKOFF_FIRST_SECS / 2) == "3.1.1"
-    assert levels == [5, 4]
+        assert levels == [5, 4]
+
+
+async def test_a_version_that_is_pinned_stays() -> None:
+    """The newer one is asked for again and again, as the operator wants it."""
+    pinned = {"protocol": "5", "timeout_secs": 0.2}
+    async with older_broker(refusal=b"") as (port, levels), receiver(port, **pinned) as mqtt:
+        await until(lambda: len(levels) == 3)
+        assert levels == [5, 5, 5]
+        assert "did not answer" in str(mqtt.problem)
 
 
 async def packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
@@ -147,14 +171,6 @@ async def packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
         shift += 7
         if digit < 0x80:
             return kind, await reader.readexactly(length)
-
-
-async def test_a_version_that_is_pinned_stays() -> None:
-    port = free_port()
-    async with EmbeddedBroker("127.0.0.1", port), receiver(port, protocol="5", timeout_secs=0.2) as mqtt:
-        await until(lambda: "did not answer" in str(mqtt.problem))
-        await asyncio.wait({asyncio.ensure_future(mqtt.wait_connected())}, timeout=1.0)
-        assert not mqtt.connected
 
 
 async def test_the_embedded_broker_says_when_its_port_is_taken() -> None:

@@ -1,4 +1,4 @@
-"""The reference of all options, made from the schema itself: ``python -m listener.config.reference``."""
+"""The reference of all options, made from the schema itself: ``python -m listener.cli.reference``."""
 
 import sys
 import typing
@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from listener.app import schemas
 from listener.config.load import PLUGGED, kinds, nested
 from listener.config.models import Settings
 
@@ -16,7 +17,7 @@ INTRODUCTION = """\
 # Configuration
 
 One TOML file; `config/listener.example.toml` shows every table in use. This page is generated from the schema
-(`python -m listener.config.reference > docs/configuration.md`).
+(`python -m listener.cli.reference > docs/configuration.md`).
 
 - Every option can also be set by an environment variable: `LISTENER_HTTP__PORT` is `[http] port`,
   `LISTENER_SOURCES__REVIEWS__TOKEN` is `[sources.reviews] token`. The environment wins over the file.
@@ -32,12 +33,10 @@ def reference(plugins: Mapping[str, Mapping[str, type[BaseModel]]]) -> str:
     parts = [INTRODUCTION]
     for name, field in Settings.model_fields.items():
         if name in PLUGGED:
-            for kind, model in sorted(plugins[name].items()):
-                parts.append(_section(f'[{name}.NAME] with type = "{kind}"', model, skip={"name", "type"}))
-        else:
-            model = nested(kinds(field.annotation))
-            if model is not None:
-                parts.extend(_tables(f"{name}.NAME" if name == "brands" else name, model))
+            for kind, plugin in sorted(plugins[name].items()):
+                parts.append(_section(f'[{name}.NAME] with type = "{kind}"', plugin, skip={"name", "type"}))
+        elif (model := nested(kinds(field.annotation))) is not None:
+            parts.extend(_tables(f"{name}.NAME" if name == "brands" else name, model))
     return "\n".join(parts)
 
 
@@ -91,6 +90,4 @@ def _choices(kind: Any) -> tuple[Any, ...]:
 
 
 if __name__ == "__main__":
-    from listener.app import schemas
-
     sys.stdout.write(reference(schemas()))
