@@ -25,6 +25,26 @@ One TOML file; `config/listener.example.toml` shows every table in use. This pag
 - Relative paths are relative to the file.
 - Names of brands, sources and rules are lower-case letters, digits and `_`.
 - `listener check-config FILE` names every fault with its place and its fix, and exits with 2.
+
+## Queries
+
+`[brands.NAME] query` narrows what the names find; without names it is the whole condition.
+
+| write | finds |
+|---|---|
+| `takso` | the word in any of its case endings, whatever its case |
+| `="Takso"` | the word as it is spelled |
+| `"kadunud pakk"` | the words next to each other |
+| `pakk NEAR/5 kadunud` | with at most five words between, in either order |
+| `a AND b`, `a b` | both |
+| `a OR b` | either |
+| `NOT a` | without it |
+| `( … )` | grouping; NOT binds tighter than AND, AND tighter than OR |
+| `lang:et` | mentions in a language (ISO 639-1) |
+| `site:err.ee` | links into a site, its subdomains included |
+| `author:"Mari M."`, `source:news` | mentions by an author; of one of your sources |
+
+Operators are upper case. A mistake is named with its column.
 """
 
 
@@ -35,9 +55,20 @@ def reference(plugins: Mapping[str, Mapping[str, type[BaseModel]]]) -> str:
         if name in PLUGGED:
             for kind, plugin in sorted(plugins[name].items()):
                 parts.append(_section(f'[{name}.NAME] with type = "{kind}"', plugin, skip={"name", "type"}))
+                parts.extend(_inner(f"{name}.NAME", plugin))
         elif (model := nested(kinds(field.annotation))) is not None:
             parts.extend(_tables(f"{name}.NAME" if name == "brands" else name, model))
     return "\n".join(parts)
+
+
+def _inner(name: str, model: type[BaseModel]) -> Iterator[str]:
+    """The tables inside a plug-in's: their docstrings say what their options mean."""
+    for key, field in model.model_fields.items():
+        inner = nested(kinds(field.annotation))
+        if inner is not None:
+            described = " ".join((inner.__doc__ or "").replace("``", "`").split())
+            options = ", ".join(f"`{option}`" for option in inner.model_fields)
+            yield f"### `[{name}.{key}]`\n\n{described}\n\nOptions: {options}.\n"
 
 
 def _tables(name: str, model: type[BaseModel]) -> Iterator[str]:
@@ -50,7 +81,7 @@ def _tables(name: str, model: type[BaseModel]) -> Iterator[str]:
 
 
 def _section(title: str, model: type[BaseModel], skip: frozenset[str] | set[str] = frozenset()) -> str:
-    summary = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+    summary = (model.__doc__ or "").strip().split("\n\n")[0].replace("``", "`")
     lines = [f"## `{title}`", "", " ".join(summary.split()), "", "| option | default | meaning |", "|---|---|---|"]
     for name, field in model.model_fields.items():
         if name not in skip:

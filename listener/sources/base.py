@@ -81,10 +81,12 @@ class BaseSource(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(min_length=1)
-    enabled: bool = True
-    interval_secs: int = Field(default=600, ge=5)
-    brands: tuple[str, ...] = ()
-    lang: str | None = None
+    enabled: bool = Field(default=True, description="Whether it is polled.")
+    interval_secs: int = Field(default=600, ge=5, description="Seconds from one poll to the next.")
+    brands: tuple[str, ...] = Field(
+        default=(), description="Brands that every item is about; empty: the brands' names and queries decide."
+    )
+    lang: str | None = Field(default=None, description="Language of items that do not tell theirs (ISO 639-1).")
 
     @abstractmethod
     async def poll(self, fetch: Fetch, checkpoint: Checkpoint) -> PollResult:

@@ -32,9 +32,9 @@ _OLDEST = datetime.min.replace(tzinfo=UTC)
 class Feed(HttpSource):
     """Poll one feed."""
 
-    url: str = Field(pattern=r"^https?://")
-    username: str | None = None
-    password: SecretStr | None = None
+    url: str = Field(pattern=r"^https?://", description="Address of the feed: RSS, Atom, RDF or JSON Feed.")
+    username: str | None = Field(default=None, description="User name for basic authentication.")
+    password: SecretStr | None = Field(default=None, description="Its password.")
 
     @model_validator(mode="after")
     def _whole_login(self) -> Self:

@@ -55,14 +55,20 @@ _KINDS: Final[Mapping[str, Literal["jsonl", "csv"]]] = {
 class File(BaseSource):
     """Read one file of mentions, at most 5000 records a poll."""
 
-    interval_secs: int = Field(default=10, ge=5)
-    path: Path
-    format: Literal["jsonl", "csv"] | None = None
-    fields: Fields | None = None
-    encoding: str = "utf-8-sig"
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
-    timezone: str = "UTC"
-    watch: bool = False
+    interval_secs: int = Field(default=10, ge=5, description="Seconds from one poll to the next.")
+    path: Path = Field(description="The file; `.gz` is read as it is.")
+    format: Literal["jsonl", "csv"] | None = Field(
+        default=None, description="What is in it; told by the suffix if not set."
+    )
+    fields: Fields | None = Field(
+        default=None, description="Where the parts of a mention stand; the usual names are looked for if not set."
+    )
+    encoding: str = Field(default="utf-8-sig", description="Encoding of the text, such as cp1257.")
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="Delimiter of CSV; found out if not set."
+    )
+    timezone: str = Field(default="UTC", description="IANA time zone of times that name none.")
+    watch: bool = Field(default=False, description="Whether the file grows while we read it.")
 
     @field_validator("timezone")
     @classmethod

@@ -111,19 +111,19 @@ class ItemFields(Fields):
 class JsonApi(HttpSource):
     """Poll one JSON service."""
 
-    url: str = Field(pattern=r"^https?://")
-    method: Literal["GET", "POST"] = "GET"
-    params: Mapping[str, str | int | float] = Field(default_factory=dict)
-    headers: Mapping[str, str] = Field(default_factory=dict)
-    body: Any = None
-    auth: Literal["bearer", "header", "query", "basic"] = "bearer"
-    auth_name: str | None = None
-    token: SecretStr | None = None
-    items_path: str = Field(default="$[*]", alias="items")
-    fields: ItemFields
-    paging: Paging = Paging()
-    since: Since | None = None
-    timezone: str = "UTC"
+    url: str = Field(pattern=r"^https?://", description="Address of the list.")
+    method: Literal["GET", "POST"] = Field(default="GET", description="How to ask.")
+    params: Mapping[str, str | int | float] = Field(default_factory=dict, description="Query parameters.")
+    headers: Mapping[str, str] = Field(default_factory=dict, description="Headers, none of them secret.")
+    body: Any = Field(default=None, description="JSON to send with POST.")
+    auth: Literal["bearer", "header", "query", "basic"] = Field(default="bearer", description="How to show the token.")
+    auth_name: str | None = Field(default=None, description="Header, parameter or user name that goes with it.")
+    token: SecretStr | None = Field(default=None, description="What we are known by there.")
+    items_path: str = Field(default="$[*]", alias="items", description="Where the items are (JSONPath, RFC 9535).")
+    fields: ItemFields = Field(description="Where the parts of a mention stand in an item.")
+    paging: Paging = Field(default=Paging(), description="How to ask for the next page.")
+    since: Since | None = Field(default=None, description="The parameter that asks for what is new.")
+    timezone: str = Field(default="UTC", description="IANA time zone of times that name none.")
 
     @field_validator("items_path")
     @classmethod
