@@ -17,7 +17,7 @@ import structlog
 from listener.domain import Accept, Checkpoint, Page, Request, Validator
 from listener.errors import FetchError, SourceError
 from listener.fetch import network, outcome, redirects, robots
-from listener.fetch.gate import EVERYBODY, Gates
+from listener.fetch.gate import Gates
 from listener.fetch.policy import FetchPolicy
 from listener.fetch.redirects import Hop
 from listener.fetch.wire import Answer, NoAnswerError, Reading, Wire
@@ -36,6 +36,8 @@ OURS = frozenset(
         *("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "range"),
     }
 )
+
+ROBOTS = "robots.txt"  # who asks for it: no source is called that
 
 
 def utc_now() -> datetime:
@@ -113,13 +115,9 @@ class Fetcher:
     ) -> None:
         await self._wire.aclose()
 
-    def for_source(self, source: str, checkpoint: Checkpoint, *, now: datetime, keyed: bool = False) -> "SourceFetch":
-        """The client as one source sees it during one poll that starts at ``now``.
-
-        ``keyed`` says that the source has credentials of its own: a quota that is used up is then its own affair,
-        and not that of everybody at the same origin.
-        """
-        return SourceFetch(self, source, checkpoint, now=now, keyed=keyed)
+    def for_source(self, source: str, checkpoint: Checkpoint, *, now: datetime) -> "SourceFetch":
+        """The client as one source sees it during one poll that starts at ``now``."""
+        return SourceFetch(self, source, checkpoint, now=now)
 
     async def visit(self, visit: Visit) -> Arrival:
         """Follow ``visit`` to its end, waiting for each origin's turn; the status is the caller's to judge."""
@@ -155,10 +153,10 @@ class Fetcher:
                 return await self._wire.exchange(hop, reading)
 
     async def _read_robots(self, url: httpx2.URL) -> tuple[int, bytes]:
-        visit = Visit(first=Hop(url=url), accept=None, holder=EVERYBODY, watch=Stopwatch(self.monotonic))
+        visit = Visit(first=Hop(url=url), accept=None, holder=ROBOTS, watch=Stopwatch(self.monotonic))
         answer = (await self.visit(visit)).answer
         if answer.status == httpx2.codes.TOO_MANY_REQUESTS:
-            decision = self.judge(answer, EVERYBODY)
+            decision = self.judge(answer, ROBOTS)
             if decision.error is not None:
                 raise decision.error
         return answer.status, answer.body
@@ -185,10 +183,9 @@ class SourceFetch:
     a 304 would hide what was never read.
     """
 
-    def __init__(self, fetcher: Fetcher, source: str, checkpoint: Checkpoint, *, now: datetime, keyed: bool) -> None:
+    def __init__(self, fetcher: Fetcher, source: str, checkpoint: Checkpoint, *, now: datetime) -> None:
         self._fetcher = fetcher
         self._source = source
-        self._holder = source if keyed else EVERYBODY
         self._started_at = now
         self._stored = checkpoint.validators if _is_fresh(checkpoint.refreshed_at, now, fetcher.policy) else None
         self._retries_left = fetcher.policy.max_attempts - 1
@@ -229,7 +226,7 @@ class SourceFetch:
             visit = Visit(
                 first=hop,
                 accept=request.accept,
-                holder=self._holder,
+                holder=self._source,
                 watch=Stopwatch(self._fetcher.monotonic),
                 validators=(self._stored or {}) if conditional else {},
             )
@@ -241,7 +238,7 @@ class SourceFetch:
                     raise
                 error: SourceError = failure
             else:
-                decision = self._fetcher.judge(arrival.answer, self._holder)
+                decision = self._fetcher.judge(arrival.answer, self._source)
                 if decision.error is None:
                     return self._keep(hop, arrival, conditional=conditional)
                 if not decision.retry:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
-from pydantic import SecretStr
 
 from listener.domain import Checkpoint, Mention, PollResult, RawMention, Verdict, stable_id
 from listener.errors import AccessDenied, Gone, ParseError, RateLimited, SourceError
@@ -59,7 +58,7 @@ async def poll(parts: Parts, name: str) -> PollReport:
 
 
 async def _visit(parts: Parts, source: BaseSource, state: SourceState, now: datetime) -> PollReport:
-    fetch = parts.fetcher.for_source(source.name, state.checkpoint, now=now, keyed=has_secrets(source))
+    fetch = parts.fetcher.for_source(source.name, state.checkpoint, now=now)
     try:
         result = await source.poll(fetch, state.checkpoint)
     except SourceError as error:
@@ -177,11 +176,6 @@ def prepare(
 def fingerprint(source: BaseSource) -> str:
     """The same for the same configuration of a source; secrets are in it only as stars."""
     return stable_id("source", source.model_dump_json())
-
-
-def has_secrets(source: BaseSource) -> bool:
-    """Whether we come with credentials: then a used-up quota is ours alone."""
-    return any(isinstance(value, SecretStr) for _, value in source)
 
 
 def _outcome(error: SourceError) -> str:
