@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import structlog
+from pydantic import ValidationError
 from rich.console import Console
 from rich.panel import Panel
 
@@ -48,7 +49,7 @@ def schemas() -> Schemas:
 def load_settings(path: Path) -> Settings:
     """Read the configuration and check it as the daemon would, short of opening anything. Raises ConfigError."""
     settings = load(path, schemas())
-    builders: tuple[Callable[[Settings], object], ...] = (database_of, matcher_of, policy_of)
+    builders: tuple[Callable[[Settings], object], ...] = (database_of, matcher_of, policy_of, thresholds_of)
     faults: list[Fault] = []
     for build in builders:
         try:
@@ -86,6 +87,23 @@ def rules_of(settings: Settings) -> list[Rule]:
     """The configured rules; without any, the first one with its defaults."""
     rules = cast("dict[str, Rule]", plugged(settings, "rules", schemas()))
     return list(rules.values()) or [NegativeShare(name="negative_share")]
+
+
+def thresholds_of(settings: Settings) -> dict[str, list[Rule]]:
+    """Every rule with each brand's own thresholds, by brand. Raises ConfigError when they do not fit together."""
+    rules = rules_of(settings)
+    fitted: dict[str, list[Rule]] = {}
+    faults = []
+    for name, brand in settings.brands.items():
+        try:
+            fitted[name] = [rule.for_brand(dict(brand.thresholds)) for rule in rules]
+        except ValueError as error:
+            problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            fix = "set both ratio and ratio_critical, the second larger"
+            faults.append(Fault(path=f"brands.{name}.thresholds", problem=problem, fix=fix))
+    if faults:
+        raise ConfigError(faults)
+    return fitted
 
 
 def matcher_of(settings: Settings) -> Matcher:

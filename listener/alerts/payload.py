@@ -6,14 +6,13 @@ Neither authors nor texts of mentions are sent: an id and a link lead there, for
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from listener.alerts import texts
-from listener.domain import Alert, AlertState, Condition, Reason, Severity, Signal
+from listener.domain import Alert, AlertState, Condition, Evidence, Reason, Severity, Signal
 
 SCHEMA = "listener/v1"
 LINKS_MAX = 5  # what a person reads at night; the rest is in the store
@@ -136,15 +135,6 @@ class HeartbeatPayload(_Payload):
     type: Literal["heartbeat"] = "heartbeat"
     instance: str
     at: Time
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """One mention that an alert points at: its id, the site's link, and the name of its source."""
-
-    id: str
-    url: str
-    source: str
 
 
 def alert_payload(

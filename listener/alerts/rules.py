@@ -40,6 +40,13 @@ class NegativeShare(BaseModel):
             raise ValueError("baseline_secs is not longer than window_secs: nothing would be left to compare with")
         return self
 
+    def for_brand(self, thresholds: Mapping[str, float | int | None]) -> Self:
+        """The rule with what is set of a brand's own ``thresholds``. Raises ValueError when they do not fit."""
+        own = {name: value for name, value in thresholds.items() if name in THRESHOLDS and value is not None}
+        return type(self).model_validate(self.model_dump() | own)
+
+
+THRESHOLDS = frozenset({"ratio", "ratio_critical", "mentions_min"})  # what a brand may set of a rule
 
 Rule = NegativeShare
 

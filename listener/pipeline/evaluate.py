@@ -57,8 +57,7 @@ async def evaluate(parts: Parts) -> Evaluation:
 
 
 async def _look(parts: Parts, rule: Rule, name: str, brand: Brand, now: datetime) -> Signal:
-    limits = {key: value for key, value in brand.thresholds if key in type(rule).model_fields and value is not None}
-    chosen = rule.model_copy(update=limits)
+    chosen = rule.for_brand(dict(brand.thresholds))
     recent_from_at = window_start(now, FINE_SECS) - timedelta(seconds=chosen.window_secs)
     recent = await windows.read(parts.database, name, start_at=recent_from_at, end_at=now)
     baseline_from_at = now - timedelta(seconds=chosen.baseline_secs)

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from listener.alerts import console, payload
-from listener.alerts.payload import AlertPayload, Evidence, as_json
+from listener.alerts.payload import AlertPayload, as_json
 from listener.alerts.watch import MESSAGE_BYTES_MAX, REMEMBERED_MAX, Connection, Event, Repeats, read
-from listener.domain import Alert, AlertState, Condition, Reason, Severity, Signal
+from listener.domain import Alert, AlertState, Condition, Evidence, Reason, Severity, Signal
 
 NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
 

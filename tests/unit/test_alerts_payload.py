@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
 from listener.alerts import payload, schemas
-from listener.alerts.payload import AlertPayload, Evidence, HeartbeatPayload, as_json
+from listener.alerts.payload import AlertPayload, HeartbeatPayload, as_json
 from listener.alerts.topics import Topics, slug, subscriptions
-from listener.domain import Alert, AlertState, Condition, Reason, Severity, Signal
+from listener.domain import Alert, AlertState, Condition, Evidence, Reason, Severity, Signal
 
 NOW = datetime(2026, 3, 2, 12, 30, 0, 123_456, tzinfo=UTC)
 LINKS = [Evidence(id=f"m{number}", url=f"https://example.org/{number}", source="reviews") for number in range(7)]
