@@ -73,7 +73,13 @@ class MentionRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_mention_text_key", "text_key", "author"),
         Index("ix_mention_story", "story", "source"),
-        Index("ix_mention_copy_of", "copy_of"),
+        # Partial: a planner without statistics would else look originals up by "copy_of is null", which is nearly all.
+        Index(
+            "ix_mention_copy_of",
+            "copy_of",
+            sqlite_where=text("copy_of IS NOT NULL"),
+            postgresql_where=text("copy_of IS NOT NULL"),
+        ),
         Index("ix_mention_source_seen", "source", "seen_at"),
     )
 

@@ -56,7 +56,7 @@ class TransformersScorer:
         labels: Mapping[str, str] | None = None,
         device: str = "auto",
         threads: int = 1,
-        tokens_per_batch: int = 2048,
+        tokens_per_batch: int = 512,
     ) -> None:
         directory = read_directory(path, labels or {})
         self._heads = directory.heads

@@ -31,7 +31,7 @@ def load_scorer(
     labels: Mapping[str, str] | None = None,
     device: str = "auto",
     threads: int = 1,
-    tokens_per_batch: int = 2048,
+    tokens_per_batch: int = 512,
 ) -> Scorer:
     """The model in ``path``, loaded; arguments as in ``TransformersScorer``. Takes seconds.
 

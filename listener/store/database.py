@@ -19,6 +19,7 @@ T = TypeVar("T")
 CHUNK = 500
 # Serialises the writers of mentions on PostgreSQL, so that two sources cannot both think that they saw a text first.
 MENTIONS_LOCK = 7_301_001
+ANALYSE_FROM, ANALYSE_MOST = 1_000, 100_000  # rows added between two refreshes of the planner's statistics
 
 
 def driver_url(url: str) -> URL:
@@ -40,6 +41,8 @@ class Database:
         self.engine = self._engine()
         # SQLite has one writer: queue here, in order, rather than in its busy loop.
         self._writer = asyncio.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
+        self._grown = 0
+        self._analyse_at = ANALYSE_FROM
 
     def _engine(self) -> AsyncEngine:
         if self.dialect == "postgresql":
@@ -84,6 +87,19 @@ class Database:
         """Let one transaction at a time decide what is new; released with it."""
         if self.dialect == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MENTIONS_LOCK})
+
+    async def grown(self, rows: int) -> None:
+        """Note that ``rows`` mentions were added, and refresh the planner's statistics when the tables have doubled.
+
+        PostgreSQL plans by them: without any it reads a whole table where an index would do. Its autovacuum does the
+        same, unless it is late (a first import) or switched off.
+        """
+        self._grown += rows
+        if self.dialect != "postgresql" or self._grown < self._analyse_at:
+            return
+        self._grown, self._analyse_at = 0, min(2 * self._analyse_at, ANALYSE_MOST)
+        async with self.writing() as connection:
+            await connection.execute(text("ANALYZE mention, mention_brand, scoring, assessment"))
 
     async def ping(self) -> None:
         """Return when the database answers; raises StoreError."""

@@ -35,6 +35,7 @@ async def save_poll(
         edits = [one for one in judged if one[1].verdict is Verdict.EDITED]
         await _edit(connection, database.dialect, edits, now)
         await sources.write(connection, database.dialect, state)
+    await database.grown(len(batch) - len(known))
     return dict(Counter(judgement.verdict for _, judgement in judged))
 
 

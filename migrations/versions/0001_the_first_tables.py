@@ -2,7 +2,7 @@
 
 Revision: 0001
 Revises: 
-Created: 2026-11-21 20:53:11.602130
+Created: 2026-11-21 21:10:58.599910
 """
 
 import sqlalchemy as sa
@@ -88,7 +88,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('uid')
     )
     with op.batch_alter_table('mention', schema=None) as batch_op:
-        batch_op.create_index('ix_mention_copy_of', ['copy_of'], unique=False)
+        batch_op.create_index('ix_mention_copy_of', ['copy_of'], unique=False, sqlite_where=sa.text('copy_of IS NOT NULL'), postgresql_where=sa.text('copy_of IS NOT NULL'))
         batch_op.create_index('ix_mention_source_seen', ['source', 'seen_at'], unique=False)
         batch_op.create_index('ix_mention_story', ['story', 'source'], unique=False)
         batch_op.create_index('ix_mention_text_key', ['text_key', 'author'], unique=False)
@@ -188,7 +188,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_mention_text_key')
         batch_op.drop_index('ix_mention_story')
         batch_op.drop_index('ix_mention_source_seen')
-        batch_op.drop_index('ix_mention_copy_of')
+        batch_op.drop_index('ix_mention_copy_of', sqlite_where=sa.text('copy_of IS NOT NULL'), postgresql_where=sa.text('copy_of IS NOT NULL'))
 
     op.drop_table('mention')
     op.drop_table('dirty_window')
