@@ -105,9 +105,9 @@ class ScoringOptions(Options):
     ] = {}
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="Where the model runs.")] = "auto"
     threads: Annotated[int, Field(ge=1, le=64, description="CPU threads of the model.")] = 1
-    tokens_per_batch: Annotated[int, Field(ge=64, le=262144, description="Tokens in one batch, padding included.")] = (
-        2048
-    )
+    tokens_per_batch: Annotated[
+        int, Field(ge=64, le=262144, description="Tokens in one batch, padding included; a GPU likes more.")
+    ] = 512
     batch_mentions: Annotated[
         int, Field(ge=1, le=4096, description="Mentions claimed from the database at a time.")
     ] = 64
