@@ -24,6 +24,7 @@ from benchmarks.machine import machine
 from listener.config import Brand
 from listener.domain import RawMention
 from listener.fetch import Fetcher, FetchPolicy
+from listener.log import configure
 from listener.matching import Matcher, compile_brand
 from listener.metrics import Metrics
 from listener.normalise import normalise
@@ -179,6 +180,7 @@ if __name__ == "__main__":
     parser.add_argument("--postgres", default="postgresql://postgres@127.0.0.1:5432/postgres")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    configure("console", "error")
     if not arguments.json:
         print(machine())
     table = asyncio.run(main(arguments))

@@ -190,7 +190,6 @@ class App:
         """Tell the broker how every brand stands."""
         if self.mqtt is not None:
             self.mqtt.publish_states({state.brand: state for state in states})
-        self.metrics.mqtt_connected.set(self.mqtt is not None and self.mqtt.connected)
 
     def announce(self, address: str) -> None:
         """Tell a person at a terminal where to look."""
@@ -225,6 +224,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         stack.push_async_callback(database.close)
         await migrate.prepare(database, auto_upgrade=settings.database.auto_upgrade)
         mqtt = await _mqtt(settings, stack)
+        metrics.mqtt_connected.set_function(lambda: float(mqtt is not None and mqtt.connected))
         if settings.demo is not None:
             site = DemoSite(load_story(), started_at=utc_now(), port=settings.demo.port, speed=settings.demo.speed)
             await stack.enter_async_context(site)

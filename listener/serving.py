@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 
+from listener.errors import ConfigError, Fault
+
 STOP_SECS = 1  # for answers that are on their way
 
 
@@ -24,14 +26,15 @@ class _Server(uvicorn.Server):
 async def serving(application: Callable[[str], FastAPI], host: str, port: int) -> AsyncIterator[str]:
     """Serve an application while the block runs; gives its address, with which ``application`` makes it.
 
-    Port 0 takes a free one. Bound and listening when the block begins, so no request comes too early; raises OSError
-    when the port is taken, where uvicorn itself would end the process.
+    Port 0 takes a free one. Bound and listening when the block begins, so no request comes too early; raises
+    ConfigError when the address cannot be had, where uvicorn itself would end the process.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+        fix = "choose another port, or stop what listens there"
+        raise ConfigError([Fault(path=f"{host}:{port}", problem=f"cannot be listened on: {error}", fix=fix)]) from error
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         application(address),

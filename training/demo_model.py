@@ -5,8 +5,8 @@ and low-rank updates of the upper layers (LoRA, Hu et al. 2021, arXiv:2106.09685
 that the result is a plain ``BertForSequenceClassification`` directory.
 
     python -m training.demo_model build --out DIR      # does nothing when DIR is complete
-    python -m training.demo_model train --data DIR     # makes demo_head.safetensors anew
-    python -m training.demo_model eval --data DIR      # accuracy and macro-F1 of each validation set
+
+``training/demo_train.py`` makes the head and measures the whole.
 """
 
 import argparse
@@ -86,26 +86,8 @@ def build(out: Path) -> bool:
     return True
 
 
-def main() -> None:
-    """Build, train or evaluate."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build").add_argument("--out", type=Path, required=True)
-    for name in ("train", "eval"):
-        commands.add_parser(name).add_argument(
-            "--data", type=Path, required=True, help="folder of TASK.SET.LANG.jsonl.gz"
-        )
-    arguments = parser.parse_args()
-    if arguments.command == "build":
-        print(f"{arguments.out}: {'built' if build(arguments.out) else 'already complete'}")
-        return
-    from training import demo_train  # noqa: PLC0415 -- it imports this module
-
-    if arguments.command == "train":
-        demo_train.train(arguments.data)
-    else:
-        demo_train.evaluate(arguments.data)
-
-
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_subparsers(required=True).add_parser("build").add_argument("--out", type=Path, required=True)
+    folder: Path = parser.parse_args().out
+    print(f"{folder}: {'built' if build(folder) else 'already complete'}")

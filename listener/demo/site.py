@@ -31,7 +31,7 @@ class DemoSite:
     """The site, served while the ``async with`` block runs.
 
     ``started_at`` is when the story starts, ``speed`` how many of its seconds pass in one. ``host`` is an IPv4 address;
-    ``port`` 0 takes a free one; ``url`` is the address that was bound. Entering raises OSError when the port is taken.
+    ``port`` 0 takes a free one; ``url`` is the address that was bound. Entering raises ConfigError when it is taken.
     """
 
     def __init__(

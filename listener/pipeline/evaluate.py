@@ -32,17 +32,18 @@ class Evaluation:
 
 
 async def evaluate(parts: Parts) -> Evaluation:
-    """Let every rule look at every watched brand once, and keep what changed with the notifications it makes due."""
+    """Let every rule look at every brand once, and keep what changed with the notifications it makes due.
+
+    A brand without alerts (a competitor) is followed like the others, and nobody is told.
+    """
     now = parts.now()
     latest = await alerts.latest(parts.database)
     told: list[Alert] = []
     states: list[StatePayload] = []
     for name, brand in parts.brands.items():
-        if not brand.alerts:
-            continue
         signals = [await _look(parts, rule, name, brand, now) for rule in parts.rules]
         current: list[Alert] = []
-        for rule, signal in zip(parts.rules, signals, strict=True):
+        for rule, signal in zip(parts.rules, signals, strict=True) if brand.alerts else ():
             before = latest.get(stable_id("fingerprint", name, rule.name))
             transition = await _advance(parts, rule, signal, before, brand.title, now)
             if transition.alert is not None:

@@ -14,6 +14,7 @@ import pytest
 
 from listener.demo.site import FEED_ENTRIES_MAX, REVIEWS_PER_PAGE, DemoSite
 from listener.demo.story import load_story
+from listener.errors import ConfigError
 
 STORY = load_story()
 STARTED_AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -233,7 +234,7 @@ async def test_a_taken_port_is_an_error_and_a_left_site_frees_it(clock: Clock) -
     """The caller can say so, and start again."""
     async with DemoSite(STORY, started_at=STARTED_AT, now=clock) as running:
         port = int(running.url.rpartition(":")[2])
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(ConfigError, match="in use"):
             await DemoSite(STORY, started_at=STARTED_AT, port=port, now=clock).__aenter__()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,10 @@ from listener.alerts import payload, schemas
 from listener.alerts.mqtt import MqttReceiver
 from listener.alerts.payload import StatePayload, as_json
 from listener.config.mqtt import MqttOptions
-from listener.domain import Alert, AlertState, Condition, Notification, Reason, Severity, Signal
+from listener.domain import Alert, Notification, Reason, Severity
 from listener.errors import DeliveryError
+from tests.alerting import NOW, alert, signal
 from tests.mosquitto import ANYBODY, PATIENCE_SECS, Mosquitto, free_port, mosquitto, until
-
-NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -46,39 +45,6 @@ def receiver(broker: Mosquitto, *, clock: Callable[[], datetime] = lambda: NOW, 
 async def connected(receiver: MqttReceiver) -> None:
     """Wait until it is."""
     await asyncio.wait_for(receiver.wait_connected(), PATIENCE_SECS)
-
-
-def signal() -> Signal:
-    """A breach."""
-    return Signal(
-        brand="acme",
-        rule="share",
-        condition=Condition.BREACHED,
-        severity=Severity.CRITICAL,
-        reason="36 of 60 mentions are negative",
-        observed=0.6,
-        expected=0.2,
-        low=0.44,
-        high=0.75,
-        mentions=60,
-        perception=-48.0,
-        perception_before=12.0,
-        window_start_at=NOW - timedelta(hours=1),
-        window_end_at=NOW,
-    )
-
-
-def alert() -> Alert:
-    """An alert that has just begun."""
-    return Alert(
-        brand="acme",
-        rule="share",
-        severity=Severity.CRITICAL,
-        state=AlertState.FIRING,
-        started_at=NOW,
-        updated_at=NOW,
-        signal=signal(),
-    )
 
 
 def notification(seq: int = 1, **changes: Any) -> Notification:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiomqtt
@@ -14,32 +13,13 @@ from listener.alerts import payload
 from listener.alerts.payload import AlertPayload, StatePayload, StatusPayload, as_json
 from listener.alerts.watch import Connection, Event, watch
 from listener.config.mqtt import MqttOptions
-from listener.domain import Alert, AlertState, Condition, Reason, Severity, Signal
+from listener.domain import Reason, Severity
+from tests.alerting import NOW, alert, signal
 from tests.mosquitto import ANYBODY, Mosquitto, free_port, mosquitto, until
 
-NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
-SIGNAL = Signal(
-    brand="acme",
-    rule="share",
-    condition=Condition.BREACHED,
-    severity=Severity.WARNING,
-    reason="36 of 60 mentions are negative",
-    observed=0.6,
-    expected=0.2,
-    window_start_at=NOW - timedelta(hours=1),
-    window_end_at=NOW,
-)
-ALERT = Alert(
-    brand="acme",
-    rule="share",
-    severity=Severity.WARNING,
-    state=AlertState.FIRING,
-    started_at=NOW,
-    updated_at=NOW,
-    signal=SIGNAL,
-)
+ALERT = alert(severity=Severity.WARNING, signal=signal(severity=Severity.WARNING))
 EVENT = payload.alert_payload(ALERT, Reason.FIRST, title="Acme", evidence=(), now=NOW)
-STATE = payload.state_payload("acme", title="Acme", alerts=[ALERT], signal=SIGNAL, now=NOW)
+STATE = payload.state_payload("acme", title="Acme", alerts=[ALERT], signal=ALERT.signal, now=NOW)
 BIRTH = payload.birth_payload("one", version="0.1", now=NOW)
 
 

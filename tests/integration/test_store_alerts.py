@@ -6,37 +6,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from listener import tables
-from listener.domain import Alert, AlertState, Condition, Notification, Reason, Severity, Signal
+from listener.domain import Alert, AlertState, Notification, Reason
 from listener.store import Database, alerts, mentions, scoring
 from listener.store.sources import SourceState
+from tests import alerting
 from tests.mentions import NOW, assessment, mention
 
 
 def alert(brand: str = "bolt", *, at: datetime = NOW, state: AlertState = AlertState.FIRING, seq: int = 1) -> Alert:
     """An alert as the life cycle makes it."""
-    signal = Signal(
-        brand=brand,
-        rule="negative_share",
-        condition=Condition.BREACHED,
-        severity=Severity.CRITICAL,
-        reason="80 % negative, usually 20 %",
-        observed=0.8,
-        expected=0.2,
-        mentions=30,
-        window_start_at=at - timedelta(hours=1),
-        window_end_at=at,
-    )
-    return Alert(
-        brand=brand,
-        rule="negative_share",
-        severity=Severity.CRITICAL,
-        state=state,
-        started_at=at,
-        updated_at=at,
-        signal=signal,
-        seq=seq,
-        evidence=("a", "b"),
-    )
+    made = {"brand": brand, "state": state, "seq": seq, "evidence": ("a", "b")}
+    return alerting.alert(**made, started_at=at, updated_at=at)
 
 
 def due(of: Alert, *, receiver: str = "mqtt", at: datetime = NOW) -> Notification:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
@@ -10,41 +10,17 @@ from rich.console import Console
 from listener.alerts import console, payload
 from listener.alerts.payload import AlertPayload, as_json
 from listener.alerts.watch import MESSAGE_BYTES_MAX, REMEMBERED_MAX, Connection, Event, Repeats, read
-from listener.domain import Alert, AlertState, Condition, Evidence, Reason, Severity, Signal
-
-NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
+from listener.domain import AlertState, Condition, Evidence, Reason, Signal
+from tests import alerting
+from tests.alerting import NOW
 
 
 def alert(reason: Reason = Reason.FIRST, *, title: str = "Acme", url: str = "https://example.org/1") -> AlertPayload:
     """A critical alert as it arrives."""
-    signal = Signal(
-        brand="acme",
-        rule="share",
-        condition=Condition.BREACHED,
-        severity=Severity.CRITICAL,
-        reason="36 of 60 mentions are negative",
-        observed=0.6,
-        expected=0.2,
-        low=0.44,
-        high=0.75,
-        mentions=60,
-        perception=-48.0,
-        perception_before=12.0,
-        window_start_at=NOW - timedelta(hours=1),
-        window_end_at=NOW,
-    )
     over = reason is Reason.RESOLVED
-    domain = Alert(
-        brand="acme",
-        rule="share",
-        severity=Severity.CRITICAL,
-        state=AlertState.RESOLVED if over else AlertState.FIRING,
-        started_at=NOW - timedelta(minutes=80),
-        updated_at=NOW,
-        ended_at=NOW if over else None,
-        signal=signal,
-        evidence=("m1",),
-    )
+    began = {"started_at": NOW - timedelta(minutes=80), "evidence": ("m1",)}
+    ended = {"state": AlertState.RESOLVED, "ended_at": NOW} if over else {}
+    domain = alerting.alert(**began, **ended)
     evidence = [Evidence(id="m1", url=url, source="reviews")]
     return payload.alert_payload(domain, reason, title=title, evidence=evidence, now=NOW)
 

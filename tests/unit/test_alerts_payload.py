@@ -14,45 +14,23 @@ from listener.alerts import payload, schemas
 from listener.alerts.payload import AlertPayload, HeartbeatPayload, as_json
 from listener.alerts.topics import Topics, slug, subscriptions
 from listener.domain import Alert, AlertState, Condition, Evidence, Reason, Severity, Signal
+from tests import alerting
 
 NOW = datetime(2026, 3, 2, 12, 30, 0, 123_456, tzinfo=UTC)
 LINKS = [Evidence(id=f"m{number}", url=f"https://example.org/{number}", source="reviews") for number in range(7)]
 
 
 def make_signal(**changes: Any) -> Signal:
-    """A breach with all its numbers."""
-    values: dict[str, Any] = {
-        "brand": "acme",
-        "rule": "share",
-        "condition": Condition.BREACHED,
-        "severity": Severity.CRITICAL,
-        "reason": "36 of 60 mentions are negative (60%)",
-        "observed": 0.6,
-        "expected": 1 / 6,
-        "low": 0.44,
-        "high": 0.745,
-        "mentions": 60,
-        "perception": -47.99999999,
-        "perception_before": 12.5,
-        "window_start_at": NOW - timedelta(hours=1),
-        "window_end_at": NOW,
-    }
-    return Signal(**{**values, **changes})
+    """A breach whose numbers do not come out even."""
+    uneven = {"expected": 1 / 6, "high": 0.745, "perception": -47.99999999, "perception_before": 12.5}
+    times = {"window_start_at": NOW - timedelta(hours=1), "window_end_at": NOW}
+    return alerting.signal(**{**uneven, **times, **changes})
 
 
 def make_alert(**changes: Any) -> Alert:
     """A critical alert that fires since a quarter of an hour."""
-    values: dict[str, Any] = {
-        "brand": "acme",
-        "rule": "share",
-        "severity": Severity.CRITICAL,
-        "state": AlertState.FIRING,
-        "started_at": NOW - timedelta(minutes=15),
-        "updated_at": NOW,
-        "signal": make_signal(),
-        "evidence": ("m0", "m1"),
-    }
-    return Alert(**{**values, **changes})
+    began = {"started_at": NOW - timedelta(minutes=15), "updated_at": NOW, "evidence": ("m0", "m1")}
+    return alerting.alert(**{**began, "signal": make_signal(), **changes})
 
 
 def resolved() -> Alert:
