@@ -52,6 +52,11 @@ def init(
     if output.exists():
         err.print(f"{output} is there already; take another name with --output, or move it away", highlight=False)
         raise typer.Exit(1)
-    output.write_text(starter(Starter(brand=brand, feed=feed, model=model, contact=contact)), encoding="utf-8")
-    load_settings(output)
+    answers = Starter(brand=brand, feed=feed, model=model, contact=contact, file=output.name)
+    output.write_text(starter(answers), encoding="utf-8")
+    try:
+        load_settings(output)
+    except ConfigError:
+        output.unlink()  # the faults name what to answer differently
+        raise
     out.print(f"wrote {output}; try `listener poll news -c {output}`, then `listener run -c {output}`", highlight=False)

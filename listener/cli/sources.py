@@ -48,7 +48,7 @@ def sources(config: ConfigOption = DEFAULT_CONFIG, json_: JsonOption = False) ->
                 row["type"],
                 f"{row['interval_secs']} s",
                 row["state"],
-                row["succeeded_at"],
+                f"{row['succeeded_at']:%Y-%m-%d %H:%M}" if row["succeeded_at"] else "",
                 row["failures"] or "",
                 row["error"],
             )

@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
@@ -29,6 +30,8 @@ from listener.sentiment.labels import pool, read_logits
 CHARS_MAX = 32_768  # beyond what a mention holds (20,000, and a title): bounds the work that one text can cause
 WINDOW_MAX = 512  # tokens; attention grows with the square, and classifiers are trained on less
 OVERLAP = 8  # a window repeats this fraction (1/8) of the one before, so that no phrase is cut in both
+
+disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar of milliseconds on standard error tells nobody anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
