@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from listener.app import load_settings
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, print_json, print_table
@@ -66,7 +66,7 @@ def score(
     failed = 0
     rows: list[tuple[Any, ...]] = []
     with _opened(input_) as stream, _progress() as progress:
-        task = progress.add_task("scored", total=None)
+        task = progress.add_task("scored", total=None if input_ == "-" else _count(input_))
         numbered = (parse(number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
         for lines in _chunks(numbered):
             good = [line for line in lines if line.problem is None]
@@ -103,8 +103,16 @@ def _opened(name: str) -> Any:
         raise typer.BadParameter(f"{name}: {error.strerror}", param_hint="--input") from None
 
 
+def _count(name: str) -> int | None:
+    """How many lines there are, where somebody watches the bar."""
+    if not err.is_terminal:
+        return None
+    with Path(name).open("rb") as lines:
+        return sum(1 for line in lines if line.strip())
+
+
 def _progress() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.completed} {task.description}"), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=err, disable=not err.is_terminal, transient=True)
 
 

@@ -5,11 +5,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
 import yaml
+from paho.mqtt.enums import CallbackAPIVersion
 
 from listener.app import load_settings, schemas
 from listener.cli.reference import reference
+from tests.mosquitto import mosquitto
 from tests.services import require
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +41,39 @@ def test_prometheus_takes_its_files() -> None:
     command = [str(promtool), "check", "config", str(ROOT / "config/prometheus/prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_mosquitto_takes_its_files(tmp_path: Path) -> None:
+    """With this machine's folders in place of the container's: it starts, and lets nobody in without a password."""
+    passwords = shutil.which("mosquitto_passwd")
+    require(passwords, "mosquitto_passwd (Debian package mosquitto)")
+    for name in ("listener", "oncall"):
+        create = [] if (tmp_path / "passwords").exists() else ["-c"]
+        command = [str(passwords), *create, "-b", str(tmp_path / "passwords"), name, f"{name}-secret"]
+        subprocess.run(command, check=True, capture_output=True)
+    shutil.copy(ROOT / "config/mosquitto/acl", tmp_path / "acl")
+    shipped = (ROOT / "config/mosquitto/mosquitto.conf").read_text("utf-8")
+    conf = shipped.replace("/mosquitto/config", str(tmp_path)).replace("/mosquitto/data", str(tmp_path))
+    assert "\nlistener 1883\n" in conf
+    with mosquitto(tmp_path, conf.replace("\nlistener 1883\n", "\n").replace("log_dest stdout\n", "")) as broker:
+        assert said(broker.port, None) == "refused"
+        assert said(broker.port, "oncall") == "taken"
+
+
+def said(port: int, user: str | None) -> str:
+    """What the broker says to a client with this name."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    if user is not None:
+        client.username_pw_set(user, f"{user}-secret")
+    codes: list[bool] = []
+    client.on_connect = lambda _client, _data, _flags, code, _properties: codes.append(code.is_failure)
+    client.connect("127.0.0.1", port)
+    for _ in range(100):
+        client.loop(timeout=0.1)
+        if codes:
+            break
+    client.disconnect()
+    return "refused" if codes[0] else "taken"
 
 
 def test_compose_names_files_that_exist() -> None:

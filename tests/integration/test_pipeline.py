@@ -2,26 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from pydantic import PrivateAttr
 from sqlalchemy import select
 
 from listener import tables
-from listener.alerts.rules import NegativeShare
-from listener.config import Brand, Thresholds
 from listener.domain import (
     Assessment,
     Checkpoint,
-    Notification,
-    Page,
-    PollResult,
-    RawMention,
     Verdict,
 )
 from listener.errors import (
@@ -31,118 +22,13 @@ from listener.errors import (
     Gone,
     ParseError,
     RateLimited,
-    ScoringError,
     SourceError,
 )
-from listener.fetch import Fetcher, FetchPolicy
-from listener.matching import Matcher, compile_brand
-from listener.metrics import Metrics
-from listener.pipeline import Parts, deliver, evaluate, poll, refresh, score
-from listener.protocols import Fetch
+from listener.pipeline import deliver, evaluate, poll, score
 from listener.sentiment.scorer import on_thread
-from listener.sources.base import BaseSource
 from listener.store import Database, sources
 from tests.mentions import NOW, assessment
-
-
-class Scripted(BaseSource):
-    """A source whose next polls are written down."""
-
-    _script: list[PollResult | SourceError] = PrivateAttr(default_factory=list)
-    _seen: list[Checkpoint] = PrivateAttr(default_factory=list)
-
-    def items(self, page: Page) -> Iterable[Any]:  # noqa: ARG002 -- never asked
-        return ()
-
-    def mention(self, item: Any) -> RawMention:
-        raise AssertionError(item)
-
-    async def poll(self, fetch: Fetch, checkpoint: Checkpoint) -> PollResult:  # noqa: ARG002 -- nothing to fetch
-        self._seen.append(checkpoint)
-        step = self._script.pop(0)
-        if isinstance(step, SourceError):
-            raise step
-        return step
-
-
-class Words:
-    """A model that reads one word."""
-
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
-        if any("poison" in text for text in texts):
-            raise ScoringError("poison")
-        return [assessment(0.95 if "awful" in text else 0.05) for text in texts]
-
-
-@dataclass
-class Inbox:
-    """A receiver that keeps what it is handed, and may refuse."""
-
-    connected: bool = True
-    refusals: list[DeliveryError] = field(default_factory=list)
-    taken: list[Notification] = field(default_factory=list)
-
-    async def deliver(self, notification: Notification) -> None:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.taken.append(notification)
-
-
-@dataclass
-class Bench:
-    """One set of parts with a clock that the test moves."""
-
-    parts: Parts
-    source: Scripted
-    inbox: Inbox
-    clock: list[datetime]
-
-    def script(self, *steps: PollResult | SourceError) -> None:
-        self.source._script.extend(steps)
-
-    async def polled(self, after: timedelta = timedelta()) -> str:
-        self.clock[0] += after
-        return (await poll(self.parts, "forum")).outcome
-
-    async def work(self) -> None:
-        while await score(self.parts):
-            pass
-        while await refresh(self.parts):
-            pass
-
-
-@asynccontextmanager
-async def bench(database: Database) -> AsyncIterator[Bench]:
-    clock = [NOW]
-    source = Scripted(name="forum", interval_secs=60)
-    inbox = Inbox()
-    async with on_thread(Words) as scorer:
-        parts = Parts(
-            database=database,
-            metrics=Metrics(),
-            fetcher=Fetcher(FetchPolicy(user_agent="test")),
-            sources={"forum": source},
-            brands={"bolt": Brand(names=("Bolt",), thresholds=Thresholds(usual_negative_share=0.2))},
-            matcher=Matcher([compile_brand("bolt", ["Bolt"])]),
-            identify=lambda _: "en",
-            scorer=scorer,
-            rules=[NegativeShare(name="negative_share")],
-            receivers={"inbox": inbox},
-            now=lambda: clock[0],
-            random=lambda: 0.5,
-        )
-        yield Bench(parts=parts, source=source, inbox=inbox, clock=clock)
-
-
-def said(*texts: str, start: int = 0, at: datetime = NOW) -> tuple[RawMention, ...]:
-    return tuple(
-        RawMention(external_id=str(number), url=f"https://forum.example/{number}", text=text, published_at=at)
-        for number, text in enumerate(texts, start)
-    )
-
-
-def result(*texts: str, start: int = 0, **changes: Any) -> PollResult:
-    return PollResult(mentions=said(*texts, start=start), checkpoint=Checkpoint(since_at=NOW), **changes)
+from tests.running import bench, result, said, turned
 
 
 async def test_what_matches_no_brand_is_counted_and_not_kept(database: Database) -> None:
@@ -229,14 +115,6 @@ async def test_one_bad_text_costs_itself_only(database: Database) -> None:
             dead = (await connection.execute(select(tables.scoring.c.error))).scalars().all()
     assert len(scored) == 2
     assert dead == ["poison"]
-
-
-async def turned(at: Bench) -> None:
-    """Thirty customers complain."""
-    at.script(result(*(f"Bolt was awful today, number {number}" for number in range(30))))
-    await at.polled()
-    await at.work()
-    at.clock[0] += timedelta(minutes=5)
 
 
 async def test_a_turn_is_decided_once_and_handed_over_once(database: Database) -> None:

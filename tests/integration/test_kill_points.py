@@ -1,0 +1,140 @@
+"""Killed at every commit: before it, after it, and between a receiver's thanks and our note of it.
+
+The poll, the scoring, the windows, the decision and the delivery of one turn of a brand are run again and again, killed
+at a later point each time; a new process then carries on from the database alone. What is stored and what people were
+told must be what an undisturbed run gives.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from listener.domain import Notification
+from listener.pipeline import deliver, evaluate
+from listener.store import Database
+from tests.mentions import NOW
+from tests.running import Bench, bench, result
+
+TURN = result(*(f"Bolt was awful today, number {number}" for number in range(30)))
+ASSESSMENTS = """
+    SELECT m.external_id, a.model, a.p_negative, a.current FROM assessment a JOIN mention m ON m.row = a.mention_row
+    ORDER BY m.external_id
+"""
+FACTS = (
+    "SELECT external_id, content_hash, copy_of, revision FROM mention ORDER BY external_id",
+    ASSESSMENTS,
+    'SELECT brand, size_secs, start_at, volume, copies, negative FROM "window" ORDER BY size_secs, start_at',
+    "SELECT count(*) FROM scoring",
+    "SELECT count(*) FROM dirty_window",
+    "SELECT brand, rule, state, seq FROM alert",
+    "SELECT alert_id, seq, open FROM notification",
+)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing may catch it."""
+
+
+@dataclass
+class Reaper:
+    """Counts the instants at which a process can die, and kills at one of them."""
+
+    at: int
+    passed: int = 0
+
+    def pass_by(self) -> None:
+        """One such instant."""
+        self.passed += 1
+        if self.passed == self.at:
+            raise Killed
+
+
+class Mortal(Database):
+    """A database whose process may die before or after each commit."""
+
+    reaper = Reaper(at=0)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        async with super().writing() as connection:
+            yield connection
+            self.reaper.pass_by()  # before the commit: it is rolled back
+        self.reaper.pass_by()  # after it
+
+
+async def cycle(at: Bench, reaper: Reaper) -> None:
+    """Everything that one turn of a brand sets in motion."""
+    told = at.inbox.deliver
+
+    async def deliver_and_die(notification: Notification) -> None:
+        await told(notification)
+        reaper.pass_by()  # the receiver has it, and we have not written that down
+
+    at.inbox.deliver = deliver_and_die  # type: ignore[method-assign]
+    at.script(TURN)
+    await at.polled()
+    await at.work()
+    at.clock[0] = max(at.clock[0], NOW + timedelta(minutes=5))
+    await evaluate(at.parts)
+    await deliver(at.parts, "inbox")
+
+
+async def facts(database: Database) -> list[list[tuple[object, ...]]]:
+    """All that the run has left."""
+    async with database.reading() as connection:
+        return [[tuple(row) for row in await connection.execute(text(query))] for query in FACTS]
+
+
+async def lived(database: Database, kill_at: int) -> tuple[int, list[Notification], list[list[tuple[object, ...]]]]:
+    """Run, die at the given instant (0: never), come back, and finish: instants passed, what was told, what is left."""
+    mortal = Mortal(database.url)
+    mortal.reaper = Reaper(at=kill_at)
+    told: list[Notification] = []
+    try:
+        async with bench(mortal) as first:
+            first.inbox.taken = told
+            try:
+                await cycle(first, mortal.reaper)
+            except Killed:
+                later = first.clock[0]
+            else:
+                later = first.clock[0] - timedelta(hours=1)
+    finally:
+        await mortal.close()
+    if kill_at:
+        async with bench(database) as second:
+            second.inbox.taken = told
+            # Leases of the dead run out; then the new process does its work as ever.
+            second.clock[0] = later + timedelta(minutes=2)
+            await cycle(second, Reaper(at=0))
+    return mortal.reaper.passed, told, await facts(database)
+
+
+async def test_an_undisturbed_run_tells_once(database: Database) -> None:
+    instants, told, left = await lived(database, 0)
+    assert instants >= 15
+    assert len(told) == 1
+    assert left[3] == left[4] == [(0,)]
+
+
+async def test_a_kill_at_any_instant_changes_nothing(database: Database) -> None:
+    """One database for all: each kill starts from empty tables."""
+    instants, told, wanted = await lived(database, 0)
+    tables = 'mention, mention_brand, scoring, assessment, "window", dirty_window, alert, notification, source_state'
+    for kill_at in range(1, instants + 1):
+        async with database.writing() as connection:
+            for table in tables.split(", "):
+                await connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 -- our own tables
+        _, heard, left = await lived(database, kill_at)
+        assert without_ids(left) == without_ids(wanted), f"killed at instant {kill_at}"
+        once = {(one.alert_id, one.seq) for one in heard}
+        assert len(once) == len(told), f"killed at instant {kill_at}: told {len(once)} times"
+
+
+def without_ids(left: list[list[tuple[object, ...]]]) -> list[list[tuple[object, ...]]]:
+    """An alert's id holds its start, which is later after a kill."""
+    return [*left[:-1], [row[1:] for row in left[-1]]]
