@@ -15,6 +15,7 @@ from listener.app import App
 from listener.errors import StoreError
 from listener.pipeline import deliver, evaluate, poll, refresh, score
 from listener.serving import serving
+from listener.store.sources import states
 from listener.web import application
 
 log = structlog.get_logger()
@@ -136,6 +137,7 @@ class Daemon:
             loop.add_signal_handler(number, stop.set)
         http = self.app.settings.http
         web = application(self.app.metrics.registry, alive=self._alive, ready=self.app.checks())
+        await self._remember()
         async with serving(lambda _address: web, http.host, http.port) as address, self._scheduled(), self._staged():
             log.info("daemon.started", instance=self.app.settings.service.instance, metrics=f"{address}/metrics")
             self.app.announce(address)
@@ -145,6 +147,14 @@ class Daemon:
             for task in done - {stopping}:
                 task.result()  # a stage ends only by raising: hand it on
         log.info("daemon.stopped")
+
+    async def _remember(self) -> None:
+        """Start the gauges of the sources where they stood: a restart is no success, and some may never have one."""
+        known = await states(self.app.database)
+        for name in self.app.parts.sources:
+            succeeded_at = known[name].succeeded_at if name in known else None
+            since_at = succeeded_at or self.app.parts.now()
+            self.app.metrics.source_success.labels(source=name).set(since_at.timestamp())
 
     async def _alive(self) -> str | None:
         ended = [task.get_name() for task in self.tasks if task.done()]

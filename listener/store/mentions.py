@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -109,10 +110,16 @@ async def _insert(connection: AsyncConnection, dialect: str, judged: Sequence[Ju
 
 
 async def _edit(connection: AsyncConnection, dialect: str, judged: Sequence[Judged], now: datetime) -> None:
-    for some in chunks(judged, 200):
-        ids = [one.id for one, _ in some]
-        found = await connection.execute(select(mention.c.uid, mention.c.row).where(mention.c.uid.in_(ids)))
-        rows = {row.uid: row.row for row in found}
+    for edits in chunks(judged, 200):
+        ids = [one.id for one, _ in edits]
+        found = await connection.execute(
+            select(mention.c.uid, mention.c.row, mention.c.seen_at).where(mention.c.uid.in_(ids))
+        )
+        rows, first_seen = {}, {}
+        for row in found:
+            rows[row.uid], first_seen[row.uid] = row.row, row.seen_at
+        # A mention without a time of its own stays in the window in which it was first seen.
+        some = [(replace(one, seen_at=first_seen[one.id]), judgement) for one, judgement in edits]
         before = await connection.execute(
             select(mention_brand.c.brand, mention_brand.c.at).where(mention_brand.c.mention_row.in_(rows.values()))
         )

@@ -47,6 +47,18 @@ async def test_an_edit_is_a_new_version_of_the_same_mention(database: Database) 
     assert await count(database, "mention") == 1
 
 
+async def test_an_edit_stays_where_it_was_first_seen(database: Database) -> None:
+    """A site that tells no times: a later edit does not move the mention into the present."""
+    later = NOW + timedelta(days=1)
+    undated = [
+        replace(mention("1", text, seen_at=at), published_at=None) for text, at in (("a b", NOW), ("a c", later))
+    ]
+    for one in undated:
+        await save(database, one)
+    async with database.reading() as connection:
+        assert (await connection.execute(select(tables.mention_brand.c.at))).scalars().all() == [NOW]
+
+
 async def test_an_edit_may_change_what_it_is_about(database: Database) -> None:
     await save(database, mention("1", "Bolt was fine"))
     await save(database, mention("1", "Wolt was fine, I meant", brands=("wolt",)))
