@@ -161,6 +161,15 @@ def scorer_of(settings: Settings) -> Scorer:
     )
 
 
+def require_work(settings: Settings) -> None:
+    """Raise ConfigError when there is nothing to listen for, or nowhere to listen."""
+    lacking = [name for name in ("brands", "sources") if not getattr(settings, name)]
+    if lacking:
+        raise ConfigError(
+            [Fault(path=name, problem="none is configured", fix=f"add a table [{name}.NAME]") for name in lacking]
+        )
+
+
 @dataclass(kw_only=True)
 class App:
     """Everything that one daemon is made of."""
@@ -185,6 +194,12 @@ class App:
             return None if self.mqtt is None or self.mqtt.connected else "the broker is not connected"
 
         return {"database": database, "mqtt": mqtt}
+
+    async def settle(self) -> None:
+        """Wait until the broker is connected, as long as one answer may take; without it what is due stays due."""
+        if self.mqtt is not None and self.settings.mqtt is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.mqtt.wait_connected(), self.settings.mqtt.timeout_secs)
 
     def publish_states(self, states: Sequence[StatePayload]) -> None:
         """Tell the broker how every brand stands."""
@@ -211,6 +226,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
 
     Raises ConfigError and StoreError with what to do about it.
     """
+    require_work(settings)
     sources, rules, matcher, policy = (
         sources_of(settings),
         rules_of(settings),
@@ -218,6 +234,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         policy_of(settings),
     )
     metrics = Metrics()
+    metrics.build(settings.scoring.model.name if settings.scoring.model else "")
     async with contextlib.AsyncExitStack() as stack:
         scorer = await stack.enter_async_context(on_thread(lambda: scorer_of(settings)))
         database = database_of(settings)

@@ -125,6 +125,7 @@ class Daemon:
         for stage in (self.scoring, self.refreshing):
             while await stage.once():
                 pass
+        await self.app.settle()
         await self.evaluation.once()
         for stage in self.deliveries:
             await stage.once()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from listener.app import load_settings, rules_of, sources_of
+from listener.app import load_settings, require_work, rules_of, sources_of
 from listener.cli.root import DEFAULT_CONFIG, JsonOption, app, err, out, print_json
 from listener.config.starter import Starter, starter
 from listener.errors import ConfigError
@@ -19,6 +19,7 @@ def check_config(
     """Check a configuration as the daemon would; every fault comes with its place and its fix, and exit code 2."""
     try:
         settings = load_settings(file)
+        require_work(settings)
         check_model(settings.scoring.model, settings.scoring.labels)
     except ConfigError as error:
         if not json_:

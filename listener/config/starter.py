@@ -30,7 +30,7 @@ type = "negative_share"
 # A broker inside listener (pip install 'listener[broker]'); for your own: broker = "external", host, port, username.
 broker = "embedded"
 host = "127.0.0.1"
-port = 1883
+port = 18830
 """
 
 

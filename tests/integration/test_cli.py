@@ -141,6 +141,14 @@ def test_check_config_names_every_fault(listener: Listener, config: Path) -> Non
     assert {"brand", "sources.reviews.intervl"} <= {fault["path"] for fault in found["faults"]}  # type: ignore[attr-defined]
 
 
+def test_check_config_wants_something_to_do(listener: Listener, tmp_path: Path) -> None:
+    (tmp_path / "listener.toml").write_text("[service]\n")
+    done = listener("check-config")
+    assert done.code == 2
+    assert "brands: none is configured" in done.err
+    assert "sources: none is configured" in done.err
+
+
 def test_check_config_reads_the_queries(listener: Listener, config: Path) -> None:
     config.write_text(config.read_text().replace('names = ["Bolt"]', 'names = ["Bolt"]\nquery = "taxi AND ("'))
     done = listener("check-config", config)
