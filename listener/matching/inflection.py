@@ -27,7 +27,7 @@ patricia julia maria mania media mafia austin martin martins martina martini jus
 robert europa europas artist artists tourist tourists realist specialist finalist socialist capitalist nationalist
 journalist minimalist journalista campus bonus status focus markus marina carina karina regina china latina sabina
 visit limit profit credit spirit merit transit summit basis basin cabin marin cousin audit audits realista artista
-turista finalista metal metals maximale maximalt della dello delle mardi marta nestea bingo почти
+turista finalista metal metals maximale maximalt della dello delle mardi marta nestea bingo vissa почти
 """
 FALSE_FRIENDS = frozenset(_FALSE_FRIENDS.split())
 
@@ -133,6 +133,19 @@ def _estonian_stems(word: str) -> Iterable[Stem]:
         yield Stem(word[:-2] + "ri", _ET_ENDINGS)
 
 
+_ET_SHORT = _words("- gi")
+
+
+def _estonian_short(word: str) -> Iterable[Stem]:
+    """The short form of "into": maja: majja, Rimi: Rimmi. Of words of two syllables only, and of what is a house."""
+    if word[-2] in _VOWELS or word[-3] not in _VOWELS or not word[-2].isalpha():
+        return
+    voiceless = {voiced: last for last, voiced in _WEAK.items()}.get(word[-2], word[-2])
+    doubled = word[:-2] + 2 * voiceless + word[-1]
+    if word.endswith("maja") or sum(letter in _VOWELS for letter in word) == 2:  # noqa: PLR2004 -- two syllables
+        yield Stem(doubled, Endings(_ET_SHORT))
+
+
 # ------------------------------------------------------------------------------------------------------------- Finnish
 
 _FI_CLOSED = _words("n t ssa ssä sta stä lla llä lta ltä lle ksi tta ttä")  # close a syllable: weak grade before them
@@ -190,6 +203,7 @@ _BALTIC_FOR = {  # instead of the last letters; the names are as Latvian and Lit
 _LATVIAN_E = frozenset({"ē", "ēm", "ēs", "ei"})  # with their diacritics only: "apples" is English
 _LATVIAN_E_FOREIGN = Endings(_LATVIAN_E)
 _LATVIAN_E_NATIVE = Endings(_LATVIAN_E | _words("i u"))
+_LATVIAN_I = Endings(frozenset({"ī", "īs"}))  # likewise: Rimi, Rimī
 _LATVIAN_S = Endings(_words("a am u ā"))
 _GERMANIC = _words("s")
 # "maximal", "compensate"; "wisest", "wised", "apples", "applet", Swedish "tiden": words unless written as the name is.
@@ -207,6 +221,8 @@ def _baltic_stems(word: str, *, phrase: bool) -> Iterable[Stem]:
             yield Stem(word.removesuffix(last), endings)
     if word.endswith("e"):
         yield Stem(word[:-1], _LATVIAN_E_NATIVE if native else _LATVIAN_E_FOREIGN)
+    if word.endswith("i"):
+        yield Stem(word[:-1], _LATVIAN_I)
     if phrase and word[-1] == "s" and word[-2] not in _VOWELS | {"s"}:  # Latvijas Pasts: Latvijas Pasta
         yield Stem(word[:-1], _LATVIAN_S)
 
@@ -223,6 +239,8 @@ def _latin(word: str, folded: str, *, phrase: bool) -> list[Stem]:
     found = [Stem(folded, endings), *_finnish_stems(folded), *_baltic_stems(folded, phrase=phrase)]
     if last not in _VOWELS or folded.endswith("ne"):
         found.extend(_estonian_stems(folded))
+    else:
+        found.extend(_estonian_short(folded))
     return found
 
 
