@@ -133,17 +133,13 @@ def _estonian_stems(word: str) -> Iterable[Stem]:
         yield Stem(word[:-2] + "ri", _ET_ENDINGS)
 
 
-_ET_SHORT = _words("- gi")
-
-
 def _estonian_short(word: str) -> Iterable[Stem]:
     """The short form of "into": maja: majja, Rimi: Rimmi. Of words of two syllables only, and of what is a house."""
     if word[-2] in _VOWELS or word[-3] not in _VOWELS or not word[-2].isalpha():
         return
     voiceless = {voiced: last for last, voiced in _WEAK.items()}.get(word[-2], word[-2])
-    doubled = word[:-2] + 2 * voiceless + word[-1]
     if word.endswith("maja") or sum(letter in _VOWELS for letter in word) == 2:  # noqa: PLR2004 -- two syllables
-        yield Stem(doubled, Endings(_ET_SHORT))
+        yield Stem(word[:-2] + 2 * voiceless, Endings(frozenset({word[-1], word[-1] + "gi"})))
 
 
 # ------------------------------------------------------------------------------------------------------------- Finnish
