@@ -107,17 +107,17 @@ def compare(document: Path, corpora: Path) -> Comparison:
     took_secs = time.perf_counter() - started
     compared: Counter[str] = Counter()
     differences: list[Difference] = []
-    expected = _expected_items(document)
+    expected = expected_items(document)
     if expected is not None and items is not None:
         if len(expected) != len(items):
             differences.append(
                 Difference(document=name, item=0, field="count", expected=str(len(expected)), found=str(len(items)))
             )
         for number, (wanted, entry) in enumerate(zip(expected, items, strict=False)):
-            found = _of_entry(entry)
+            found = fields_of(entry)
             for field, value in wanted.items():
                 compared[field] += 1
-                if _same_form(field, value) != _same_form(field, found.get(field)):
+                if same_form(field, value) != same_form(field, found.get(field)):
                     differences.append(
                         Difference(
                             document=name, item=number, field=field, expected=str(value), found=str(found.get(field))
@@ -162,7 +162,7 @@ def summary(comparisons: Iterable[Comparison]) -> dict[str, Any]:
     }
 
 
-def _expected_items(document: Path) -> list[dict[str, Any]] | None:
+def expected_items(document: Path) -> list[dict[str, Any]] | None:
     """What the other reader states about the items; None when it states nothing."""
     candidates = (
         document.with_name(f"{document.stem}_expected.json")
@@ -213,7 +213,8 @@ def _time(item: Mapping[str, Any]) -> datetime | None:
     return parse_time(stated) if stated else None
 
 
-def _of_entry(entry: Entry | ValueError) -> dict[str, Any]:
+def fields_of(entry: Entry | ValueError) -> dict[str, Any]:
+    """What was read of an entry, by the names of FIELDS; nothing where it could not be read."""
     if isinstance(entry, ValueError):
         return {}
     return {
@@ -226,7 +227,7 @@ def _of_entry(entry: Entry | ValueError) -> dict[str, Any]:
     }
 
 
-def _same_form(field: str, value: Any) -> Any:
+def same_form(field: str, value: Any) -> Any:
     """The value as it is compared: rendered for what people read, exact for the rest."""
     if isinstance(value, str) and field in {"title", "author", "text"}:
         return re.sub(r"\s+", "", unescape(re.sub(r"<[^<>]*>", "", unescape(value))))

@@ -116,7 +116,7 @@ async def measure(database: Database, count: int) -> dict[str, float]:
             matcher=Matcher([compile_brand("bolt", ["Bolt"])]),
             identify=identify,
             scorer=None,  # type: ignore[arg-type]  # nothing is scored here
-            rules=[],
+            rules={},
             receivers={},
             now=lambda: START + timedelta(days=365),
         )

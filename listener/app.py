@@ -229,7 +229,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     require_work(settings)
     sources, rules, matcher, policy = (
         sources_of(settings),
-        rules_of(settings),
+        thresholds_of(settings),
         matcher_of(settings),
         policy_of(settings),
     )

@@ -156,7 +156,10 @@ async def _replay(plan: Plan, database: Database, scorer: ThreadedScorer) -> Non
         matcher=Matcher([]),
         identify=lambda _text: None,
         scorer=scorer,
-        rules=plan.rules,
+        rules={
+            name: [rule.for_brand(dict(brand.thresholds)) for rule in plan.rules]
+            for name, brand in history.brands.items()
+        },
         receivers={SOURCE: Collector(plan.on_alert)},
         now=lambda: clock[0],
         batch_mentions=SCORE_AT_A_TIME,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from listener.domain import Assessment, Checkpoint, Notification, Page, PollResult, Request
+from listener.domain import Assessment, Notification, Page, Request
 
 
 class Fetch(Protocol):
@@ -11,17 +11,6 @@ class Fetch(Protocol):
 
     async def __call__(self, request: Request) -> Page:
         """Answer the request, or raise FetchError, RateLimited or AccessDenied."""
-        ...
-
-
-class Source(Protocol):
-    """A configured place that we poll."""
-
-    async def poll(self, fetch: Fetch, checkpoint: Checkpoint) -> PollResult:
-        """Visit once, reading what came after ``checkpoint`` (and a little before it).
-
-        Raises SourceError when nothing could be read.
-        """
         ...
 
 

@@ -104,7 +104,7 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
             matcher=Matcher([compile_brand("bolt", ["Bolt"])]),
             identify=lambda _: "en",
             scorer=scorer,
-            rules=[NegativeShare(name="negative_share")],
+            rules={"bolt": [NegativeShare(name="negative_share")]},
             receivers={"inbox": inbox},
             now=lambda: clock[0],
             random=lambda: 0.5,

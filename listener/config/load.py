@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,8 +16,6 @@ from pydantic_settings import EnvSettingsSource
 
 from listener.config.models import Brand, Settings
 from listener.errors import ConfigError, Fault
-
-M = TypeVar("M", bound=BaseModel)
 
 PREFIX = "LISTENER_"
 # Variables of ours that are not options: where the file is, and what the tests look at.

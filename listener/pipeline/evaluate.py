@@ -41,9 +41,10 @@ async def evaluate(parts: Parts) -> Evaluation:
     told: list[Alert] = []
     states: list[StatePayload] = []
     for name, brand in parts.brands.items():
-        signals = [await _look(parts, rule, name, brand, now) for rule in parts.rules]
+        rules = parts.rules.get(name, ())
+        signals = [await _look(parts, rule, name, brand, now) for rule in rules]
         current: list[Alert] = []
-        for rule, signal in zip(parts.rules, signals, strict=True) if brand.alerts else ():
+        for rule, signal in zip(rules, signals, strict=True) if brand.alerts else ():
             before = latest.get(stable_id("fingerprint", name, rule.name))
             transition = await _advance(parts, rule, signal, before, brand.title, now)
             if transition.alert is not None:
@@ -58,13 +59,12 @@ async def evaluate(parts: Parts) -> Evaluation:
 
 
 async def _look(parts: Parts, rule: Rule, name: str, brand: Brand, now: datetime) -> Signal:
-    chosen = rule.for_brand(dict(brand.thresholds))
-    recent_from_at = window_start(now, FINE_SECS) - timedelta(seconds=chosen.window_secs)
+    recent_from_at = window_start(now, FINE_SECS) - timedelta(seconds=rule.window_secs)
     recent = await windows.read(parts.database, name, start_at=recent_from_at, end_at=now)
-    baseline_from_at = now - timedelta(seconds=chosen.baseline_secs)
+    baseline_from_at = now - timedelta(seconds=rule.baseline_secs)
     baseline = await windows.read(parts.database, name, start_at=baseline_from_at, end_at=now, size_secs=COARSE_SECS)
     signal = detect(
-        chosen,
+        rule,
         brand=name,
         recent=recent,
         baseline=baseline,

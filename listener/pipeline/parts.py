@@ -28,7 +28,7 @@ class Parts:
     matcher: Matcher
     identify: Callable[[str], str | None]
     scorer: ThreadedScorer
-    rules: Sequence[Rule]
+    rules: Mapping[str, Sequence[Rule]]  # by brand, with its own thresholds
     receivers: Mapping[str, Receiver]
     now: Callable[[], datetime]
     random: Callable[[], float] = random.random

@@ -29,7 +29,7 @@ from listener.protocols import Fetch
 from listener.sources.base import ITEM_ERRORS, BaseSource, newest, problem_of
 from listener.sources.reading.encoding import codec_of
 from listener.sources.reading.lines import Form, Place, Row, Stream, place_after, read_rows
-from listener.sources.reading.mapping import At, Fields, mention_of, zone_of
+from listener.sources.reading.mapping import At, Fields, ZoneName, mention_of, zone_of
 
 ROWS_A_POLL: Final = 5000
 _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
@@ -67,14 +67,8 @@ class File(BaseSource):
     delimiter: str | None = Field(
         default=None, min_length=1, max_length=1, description="Delimiter of CSV; found out if not set."
     )
-    timezone: str = Field(default="UTC", description="IANA time zone of times that name none.")
+    timezone: ZoneName = Field(default="UTC", description="IANA time zone of times that name none.")
     watch: bool = Field(default=False, description="Whether the file grows while we read it.")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, name: str) -> str:
-        zone_of(name)
-        return name
 
     @field_validator("encoding")
     @classmethod

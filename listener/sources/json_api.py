@@ -35,7 +35,16 @@ from listener.domain import Accept, Page, RawMention, Request
 from listener.errors import ParseError
 from listener.sources.base import HttpSource
 from listener.sources.reading.jsontext import loads
-from listener.sources.reading.mapping import Fields, check_path, compile_path, find_all, find_one, mention_of, zone_of
+from listener.sources.reading.mapping import (
+    Fields,
+    ZoneName,
+    check_path,
+    compile_path,
+    find_all,
+    find_one,
+    mention_of,
+    zone_of,
+)
 
 _MODEL = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
@@ -123,19 +132,13 @@ class JsonApi(HttpSource):
     fields: ItemFields = Field(description="Where the parts of a mention stand in an item.")
     paging: Paging = Field(default=Paging(), description="How to ask for the next page.")
     since: Since | None = Field(default=None, description="The parameter that asks for what is new.")
-    timezone: str = Field(default="UTC", description="IANA time zone of times that name none.")
+    timezone: ZoneName = Field(default="UTC", description="IANA time zone of times that name none.")
 
     @field_validator("items_path")
     @classmethod
     def _items_is_a_path(cls, path: str) -> str:
         compile_path(path)
         return path
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, name: str) -> str:
-        zone_of(name)
-        return name
 
     @field_validator("headers")
     @classmethod

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, select, tuple_
+from sqlalchemy import Row, and_, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener import tables
@@ -48,14 +48,6 @@ async def read(
     """The brand's windows of one size that start in [``start_at``, ``end_at``), in order; silent ones are absent."""
     async with database.reading() as connection:
         return await _read(connection, brand, start_at, end_at, size_secs)
-
-
-async def latest_mention_at(database: Database, brand: str) -> datetime | None:
-    """When the brand was last spoken of."""
-    async with database.reading() as connection:
-        at = await connection.execute(select(func.max(mention_brand.c.at)).where(mention_brand.c.brand == brand))
-        found: datetime | None = at.scalar_one()
-        return found
 
 
 async def _read(

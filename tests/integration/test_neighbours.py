@@ -46,7 +46,7 @@ async def parts(database: Database, urls: dict[str, str]) -> AsyncIterator[Parts
             matcher=Matcher([compile_brand("bolt", ["Bolt"])]),
             identify=lambda _: "en",
             scorer=scorer,
-            rules=[],
+            rules={},
             receivers={},
             now=lambda: NOW,
         )
