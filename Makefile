@@ -5,9 +5,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := .cache/demo
+SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types contracts soak bench clean
+.PHONY: help run test check lint format types contracts bench model clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,16 +18,16 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[broker]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.run
 
-run: $(VENV)/.demo ## Install, then watch a brand's customers turn: two minutes to the first alert
-	@$(BIN)/python -m training.demo_model build --out $(DEMO)/model
+run: $(VENV)/.run ## Install, then watch a brand's customers turn: two minutes to the first alert
+	@mkdir -p $(DEMO)
 	@rm -f $(DEMO)/listener.db $(DEMO)/listener.db-wal $(DEMO)/listener.db-shm
 	@$(BIN)/listener run --config config/demo.toml
 
@@ -51,6 +52,9 @@ contracts: $(VENV)/.dev ## Who may import whom
 
 bench: $(VENV)/.dev ## The figures of the README and the docs, measured on this machine
 	$(BIN)/python -m benchmarks
+
+model: $(VENV)/.dev ## Make the bundled model anew: DATA=folder of the public sets [SEED=1]; hours on two cores, resumes
+	$(BIN)/python -m training.make --data "$(DATA)" --work .cache/model --seed $(SEED) --install listener/sentiment/model
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

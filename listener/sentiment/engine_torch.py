@@ -11,9 +11,7 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,21 +23,13 @@ from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
 from listener.sentiment.batching import batches
 from listener.sentiment.directory import read_directory
-from listener.sentiment.labels import pool, read_logits
+from listener.sentiment.labels import read_logits
+from listener.sentiment.windows import OVERLAP, Window, pooled, require_readable
 
-CHARS_MAX = 32_768  # beyond what a mention holds (20,000, and a title): bounds the work that one text can cause
+TOKENS_PER_BATCH = 512
 WINDOW_MAX = 512  # tokens; attention grows with the square, and classifiers are trained on less
-OVERLAP = 8  # a window repeats this fraction (1/8) of the one before, so that no phrase is cut in both
 
 disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar of milliseconds on standard error tells nobody anything
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """A stretch of one text that fits the model: the text's place, and its token ids with the special ones."""
-
-    text: int
-    ids: tuple[int, ...]
 
 
 class TransformersScorer:
@@ -47,7 +37,7 @@ class TransformersScorer:
 
     ``labels`` maps the model's label names to ours (see ``labels``). ``device`` is ``cpu``, ``cuda`` or ``auto``.
     ``threads`` is torch's, for the whole process. ``tokens_per_batch`` counts padding. A text longer than the model
-    takes is read in overlapping windows, and its assessment is their mean, weighted by their tokens: never cut.
+    takes is read in overlapping windows, never cut; see ``labels.pool`` for how they become one assessment.
     Weights come from safetensors only, in float32; no code of the model's directory is run; the hub is never asked.
     Raises ConfigError when the model cannot be used.
     """
@@ -59,13 +49,13 @@ class TransformersScorer:
         labels: Mapping[str, str] | None = None,
         device: str = "auto",
         threads: int = 1,
-        tokens_per_batch: int = 512,
+        tokens_per_batch: int | None = None,
     ) -> None:
         directory = read_directory(path, labels or {})
         self._heads = directory.heads
         self._model_name = directory.name()
-        self._device = _device(device)
-        self._budget = tokens_per_batch
+        self._device = device_named(device)
+        self._budget = tokens_per_batch or TOKENS_PER_BATCH
         torch.set_num_threads(threads)
         self._tokenizer, self._model = _load(path, self._device)
         self._window = min(WINDOW_MAX, _positions(self._model), self._tokenizer.model_max_length)
@@ -76,23 +66,18 @@ class TransformersScorer:
         """One assessment a text, in order.
 
         Raises ScoringError when a text cannot be read (only digits and punctuation, no token that the model knows, over
-        ``CHARS_MAX`` characters) or when the model fails.
+        ``windows.CHARS_MAX`` characters) or when the model fails.
         """
         if not texts:
             return []
         for text in texts:
-            _require_readable(text)
+            require_readable(text)
         windows = self._windows(texts)
         read: dict[int, Assessment] = {}
         for group in batches([len(window.ids) for window in windows], self._budget):
             for place, logits in zip(group, self._logits([windows[place].ids for place in group]), strict=True):
                 read[place] = read_logits(logits, self._heads, model=self._model_name)
-        by_text: list[list[int]] = [[] for _ in texts]
-        for place, window in enumerate(windows):
-            by_text[window.text].append(place)
-        return [
-            pool([read[place] for place in places], [len(windows[place].ids) for place in places]) for places in by_text
-        ]
+        return pooled(len(texts), windows, [read[place] for place in range(len(windows))])
 
     def _windows(self, texts: Sequence[str]) -> list[Window]:
         """All texts as token ids; what does not fit into the model comes as further windows."""
@@ -135,21 +120,12 @@ class TransformersScorer:
         return logits
 
 
-def _require_readable(text: str) -> None:
-    """Refuse what no model can judge; an emoji alone is judged."""
-    if len(text) > CHARS_MAX:
-        raise ScoringError(f"the text has {len(text)} characters, more than {CHARS_MAX}")
-    if not any(unicodedata.category(char) in {"Lu", "Ll", "Lt", "Lm", "Lo", "So"} for char in text):
-        raise ScoringError("the text has no letter and no emoji")
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ScoringError("the text is not valid Unicode: it has half a surrogate pair")
-
-
 def _fault(problem: str, fix: str, *, path: str = "scoring.model") -> ConfigError:
     return ConfigError([Fault(path=path, problem=problem, fix=fix)])
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """The device that ``scoring.device`` means. Raises ConfigError for a GPU that is not there."""
     if name == "cuda" and not torch.cuda.is_available():
         raise _fault("torch sees no GPU", "use device = 'cpu', or install torch for CUDA", path="scoring.device")
     return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)

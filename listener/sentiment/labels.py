@@ -120,19 +120,13 @@ def sigmoid(logit: float) -> float:
 
 
 def pool(parts: Sequence[Assessment], tokens: Sequence[int]) -> Assessment:
-    """One assessment of a long text from those of its windows: the mean of each probability, weighted by tokens."""
+    """One assessment of a long text from those of its windows, which have no labels yet.
+
+    The sentiment is that of the whole: the mean of the probabilities, weighted by tokens. Risk, emotions, loyalty and
+    wish are the highest of any window: what is told anywhere in a text is told.
+    """
     if len(parts) == 1:
         return parts[0]
-
-    def mean(values: Sequence[float | None]) -> float | None:
-        present = [value for value in values if value is not None]
-        return weighted_mean(present, tokens) if present else None
-
-    def means(values: Sequence[Mapping[str, float] | None]) -> Mapping[str, float] | None:
-        present = [value for value in values if value is not None]
-        names = present[0] if present else ()
-        return {name: weighted_mean([value[name] for value in present], tokens) for name in names} or None
-
     shares = {
         label.value: weighted_mean([getattr(part.probabilities, label.value) for part in parts], tokens)
         for label in Sentiment
@@ -140,8 +134,17 @@ def pool(parts: Sequence[Assessment], tokens: Sequence[int]) -> Assessment:
     return Assessment(
         probabilities=Probabilities(**shares),
         model=parts[0].model,
-        risk=mean([part.risk for part in parts]),
-        emotions=means([part.emotions for part in parts]),
-        loyalty=means([part.loyalty for part in parts]),
-        wish=mean([part.wish for part in parts]),
+        risk=_highest([part.risk for part in parts]),
+        emotions=_highest_each([part.emotions for part in parts]),
+        loyalty=_highest_each([part.loyalty for part in parts]),
+        wish=_highest([part.wish for part in parts]),
     )
+
+
+def _highest(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _highest_each(values: Sequence[Mapping[str, float] | None]) -> Mapping[str, float] | None:
+    present = [value for value in values if value is not None]
+    return {name: max(value[name] for value in present) for name in present[0]} if present else None

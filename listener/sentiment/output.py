@@ -8,7 +8,7 @@ DIGITS = 4  # what a probability is worth on paper
 
 
 def assessment_json(assessment: Assessment, language: str | None) -> dict[str, Any]:
-    """JSON values only: labels, probabilities rounded to four digits, and null for what the model does not say.
+    """JSON values only: probabilities rounded to four digits, labels, and null for what the model does not say.
 
     ``language`` is an ISO 639-1 code, or None when it is not known.
     """
@@ -21,6 +21,8 @@ def assessment_json(assessment: Assessment, language: str | None) -> dict[str, A
         "emotions": assessment.emotions and {name: round(share, DIGITS) for name, share in assessment.emotions.items()},
         "loyalty": assessment.loyalty and {name: round(share, DIGITS) for name, share in assessment.loyalty.items()},
         "wish": _rounded(assessment.wish),
+        "labels": None if assessment.labels is None else list(assessment.labels),
+        "abstained": list(assessment.abstained),
         "language": language,
         "model": assessment.model,
     }

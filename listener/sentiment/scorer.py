@@ -4,44 +4,72 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
 from listener.protocols import Scorer
+from listener.sentiment.bundled import Bundled, is_bundled, read_bundled
 from listener.sentiment.directory import read_directory
 
-NO_MODEL = Fault(
-    path="scoring.model",
-    problem="no model is named, and a mention cannot be judged without one",
-    fix="name the folder of a Hugging Face sequence classifier (config.json, tokenizer.json, model.safetensors)",
-)
+GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # made by the drivers of NVIDIA, of AMD, and by Windows for WSL
 
 
 def check_model(path: Path | None, labels: Mapping[str, str]) -> None:
-    """Raise ConfigError for whatever can be seen to be wrong with the model without loading it; milliseconds."""
-    if path is None:
-        raise ConfigError([NO_MODEL])
-    read_directory(path, labels)
+    """Raise ConfigError for whatever can be seen to be wrong with the model without loading it; some 0.1 s."""
+    if path is None or is_bundled(path):
+        _bundled(path, labels)
+    else:
+        read_directory(path, labels)
 
 
 def load_scorer(
-    path: Path | None,
+    path: Path | None = None,
     *,
     labels: Mapping[str, str] | None = None,
     device: str = "auto",
     threads: int = 1,
-    tokens_per_batch: int = 512,
+    tokens_per_batch: int | None = None,
 ) -> Scorer:
-    """The model in ``path``, loaded; arguments as in ``TransformersScorer``. Takes seconds.
+    """The model in ``path``, loaded: a Hugging Face directory or one in our own format; None is the one we bring.
 
-    Raises ConfigError when there is no model or it cannot be used: there is nothing that we would fall back to.
+    ``labels`` maps the labels of a Hugging Face model to ours. ``device`` is ``cpu``, ``cuda``, or ``auto``: a GPU
+    where there is one. ``tokens_per_batch`` is the engine's own if None. Our own model takes a second on a processor;
+    torch, for GPUs and for other models, takes several. Raises ConfigError when the model cannot be used: there is
+    nothing that we would fall back to.
     """
-    if path is None:
-        raise ConfigError([NO_MODEL])
+    if path is None or is_bundled(path):
+        return _load_bundled(_bundled(path, labels or {}), device, threads, tokens_per_batch)
     from listener.sentiment.engine_torch import TransformersScorer  # noqa: PLC0415 -- seconds, and 200 MB: only who scores
 
     return TransformersScorer(path, labels=labels, device=device, threads=threads, tokens_per_batch=tokens_per_batch)
+
+
+def _bundled(path: Path | None, labels: Mapping[str, str]) -> Bundled:
+    if labels:
+        fix = "remove scoring.labels, or name the Hugging Face model that they belong to in scoring.model"
+        raise ConfigError([Fault(path="scoring.labels", problem="this model's labels have their meaning", fix=fix)])
+    return read_bundled(path)
+
+
+def _load_bundled(bundled: Bundled, device: str, threads: int, tokens_per_batch: int | None) -> Scorer:
+    if device == "cuda" or (device == "auto" and _may_have_gpu()):
+        # As above: torch is imported only where a GPU may be worth it.
+        from listener.sentiment.engine_bundled_torch import BundledTorchScorer  # noqa: PLC0415
+        from listener.sentiment.engine_torch import device_named  # noqa: PLC0415
+
+        chosen = device_named(device)
+        if chosen.type == "cuda":
+            return BundledTorchScorer(bundled, device=chosen, tokens_per_batch=tokens_per_batch)
+    from listener.sentiment.engine_onnx import OnnxScorer  # noqa: PLC0415 -- 0.1 s and 40 MB: only who scores
+
+    return OnnxScorer(bundled, threads=threads, tokens_per_batch=tokens_per_batch)
+
+
+def _may_have_gpu() -> bool:
+    """Whether it is worth asking torch for a GPU: a driver is there, and torch is not the build without GPUs."""
+    return any(Path(file).exists() for file in GPU_FILES) and not version("torch").endswith("+cpu")
 
 
 def score_safely(scorer: Scorer, texts: Sequence[str]) -> list[Assessment | ScoringError]:

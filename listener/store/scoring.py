@@ -142,6 +142,8 @@ def _values(claim: Claim, said: Assessment, now: datetime) -> dict[str, object]:
         "wish": said.wish,
         "emotions": dict(said.emotions) if said.emotions is not None else None,
         "loyalty": dict(said.loyalty) if said.loyalty is not None else None,
+        "labels": list(said.labels) if said.labels is not None else None,
+        "abstained": list(said.abstained) or None,
         "created_at": now,
         "current": True,
     }

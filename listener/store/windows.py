@@ -95,6 +95,7 @@ async def _computed(connection: AsyncConnection, brand: str, start_at: datetime)
             assessment.c.p_neutral,
             assessment.c.p_positive,
             assessment.c.risk,
+            assessment.c.labels,
         )
         .select_from(mention_brand.join(mention, mention.c.row == mention_brand.c.mention_row))
         .outerjoin(assessment, current)
@@ -113,6 +114,7 @@ def _voice(row: Row[*tuple[Any, ...]]) -> Voice:
         model=row.model,
         probabilities=Probabilities(negative=row.p_negative, neutral=row.p_neutral, positive=row.p_positive),
         risk=row.risk,
+        labels=None if row.labels is None else tuple(row.labels),
     )
     return Voice(assessment=said or None, copy=row.copy_of is not None, reach=row.reach)
 

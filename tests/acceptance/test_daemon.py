@@ -10,6 +10,7 @@ import pytest
 from tests.acceptance.daemon import configuration, daemon, site, subscriber
 from tests.mosquitto import mosquitto
 from tests.small_bert import save_small_bert
+from tests.small_model import save_small_model
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -100,9 +101,27 @@ async def test_once_does_the_whole_job_and_ends(tmp_path: Path, model: Path) -> 
             assert (await heard.alert("first", within=1))["brand"] == "bolt"
 
 
-async def test_without_a_model_it_refuses_and_says_what_to_do(tmp_path: Path) -> None:
+async def test_with_a_model_of_our_format_it_does_not_hold_torch(tmp_path: Path) -> None:
+    """The daemon scores, and none of torch's libraries is mapped into it."""
+    own = save_small_model(tmp_path / "own")
+    with mosquitto(tmp_path) as broker:
+        async with site() as (reviews, url):
+            reviews.history()
+            config = configuration(tmp_path, url=url, model=own, broker_port=broker.port)
+            async with daemon(config) as running:
+                address = (await running.logged("daemon.started"))["metrics"]
+                await running.logged("source.polled")
+                async with httpx2.AsyncClient() as client, asyncio.timeout(30):
+                    while 'listener_scored_total{outcome="ok"}' not in (await client.get(address)).text:  # noqa: ASYNC110 -- another process
+                        await asyncio.sleep(0.05)
+                mapped = Path(f"/proc/{running.process.pid}/maps").read_text()  # noqa: ASYNC240 -- not a file on a disk
+                assert await running.stop() == 0
+    assert "onnxruntime" in mapped
+    assert "libtorch" not in mapped
+
+
+async def test_without_its_model_it_refuses_and_says_what_to_do(tmp_path: Path) -> None:
     config = configuration(tmp_path, url="http://127.0.0.1:1", model=tmp_path / "none", broker_port=1)
-    config.write_text(config.read_text().replace(f'model = "{tmp_path / "none"}"', ""))
     async with daemon(config) as running, asyncio.timeout(60):
         assert await running.process.wait() == 2
     assert "scoring.model" in (tmp_path / "listener-0.log").read_text()

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from listener.cli import main
+from listener.sentiment import bundled
 from tests.acceptance.daemon import configuration
 from tests.services import REPLAY, require
 from tests.small_bert import save_small_bert
@@ -98,6 +99,8 @@ def test_score_passes_fields_through_and_keeps_every_line(listener: Listener, mo
         "emotions",
         "loyalty",
         "wish",
+        "labels",
+        "abstained",
         "language",
         "model",
     }
@@ -118,12 +121,37 @@ def test_score_shows_people_a_table(listener: Listener, model: Path, tmp_path: P
     assert "great and fast [b]" in done.out
 
 
-def test_score_without_a_model_refuses_and_says_what_to_do(listener: Listener, tmp_path: Path) -> None:
+def test_score_without_a_model_refuses_and_says_what_to_do(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the one that comes with listener is there."""
+    monkeypatch.setattr(bundled, "BUNDLED", tmp_path / "none")
     (tmp_path / "in").write_text("hello\n")
     done = listener("score", "--input", "in", "--json")
     assert (done.code, done.out) == (2, "")
     assert "scoring.model" in done.err
     assert "safetensors" in done.err
+
+
+def test_score_explains_which_words_made_it_so(listener: Listener, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("the parcel is broken [b] and kind\n…\n")
+    done = listener("score", "-i", "in", "--model", model, "--explain", "sentiment/negative", "--json")
+    first, second = done.lines
+    assert isinstance(first["explanation"], dict)
+    found = first["explanation"]["contributions"]
+    assert first["explanation"]["output"] == "sentiment/negative"
+    assert found[0] == {"start": 14, "end": 20, "text": "broken", "contribution": found[0]["contribution"]}
+    assert found[0]["contribution"] > 0.5
+    assert found[-1]["text"] == "kind"
+    assert found[-1]["contribution"] < 0
+    assert "explanation" not in second
+    (tmp_path / "in").write_text("the parcel is broken rude late [b]\n")
+    shown = listener("score", "-i", "in", "--model", model, "--explain", "sentiment")
+    assert "sentiment/negative: the parcel is broken rude late [b]" in shown.out
+    assert "broken +" in shown.out
+    refused = listener("score", "-i", "in", "--model", model, "--explain", "risk")
+    assert refused.code == 2
+    assert "sentiment/negative" in refused.err
 
 
 def test_check_config_names_every_fault(listener: Listener, config: Path) -> None:
@@ -224,7 +252,7 @@ def test_init_leaves_nothing_bad_behind(listener: Listener, model: Path, tmp_pat
 
 
 def test_db_upgrade_makes_an_empty_database(listener: Listener, config: Path) -> None:
-    assert listener("db", "upgrade", "-c", config, "--json").lines == [{"before": None, "after": "0001"}]
+    assert listener("db", "upgrade", "-c", config, "--json").lines == [{"before": None, "after": "0002"}]
     assert listener("alerts", "list", "-c", config, "--json").lines == []
     (source,) = listener("sources", "-c", config, "--json").lines
     assert (source["source"], source["type"], source["state"]) == ("reviews", "json_api", "not polled yet")

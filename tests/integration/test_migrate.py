@@ -1,11 +1,14 @@
 """Migrations on real databases: an empty one is made, an older one is not touched unasked, a stranger's is refused."""
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlmodel import SQLModel
 
+from listener import tables
 from listener.errors import StoreError
 from listener.store import Database, migrate
 
@@ -43,9 +46,34 @@ async def test_a_strangers_database_is_refused(database: Database) -> None:
         await migrate.prepare(database, auto_upgrade=True)
 
 
-async def test_an_older_database_waits_to_be_asked(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is one migration so far: a head that is said to be newer stands for a second."""
-    scripts = migrate.scripts()
-    monkeypatch.setattr(type(scripts), "get_current_head", lambda _self: "0002")
+async def downgraded(database: Database, revision: str) -> None:
+    """Take the database back to an older version."""
+
+    def down(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(migrate.scripts().dir))
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+    async with database.writing() as connection:
+        await connection.run_sync(down)
+
+
+async def test_an_older_database_waits_to_be_asked(database: Database) -> None:
+    await downgraded(database, "0001")
     with pytest.raises(StoreError, match="listener db upgrade"):
         await migrate.prepare(database, auto_upgrade=False)
+
+
+async def test_an_upgrade_keeps_the_assessments_and_gives_them_no_labels(database: Database) -> None:
+    await downgraded(database, "0001")
+    columns = "mention_row, content_hash, model, p_negative, p_neutral, p_positive, created_at, current"
+    async with database.writing() as connection:
+        await connection.execute(
+            text(f"INSERT INTO assessment ({columns}) VALUES (1, 'h', 'old@1', 0.7, 0.2, 0.1, '2026-11-21', true)")  # noqa: S608 -- constants
+        )
+    await migrate.prepare(database, auto_upgrade=True)
+    async with database.reading() as connection:
+        (kept,) = (await connection.execute(select(tables.assessment))).all()
+        assert await connection.run_sync(_differences) == []
+    assert (kept.model, kept.p_negative, kept.labels, kept.abstained) == ("old@1", 0.7, None, None)

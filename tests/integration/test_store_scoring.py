@@ -1,5 +1,6 @@
 """The scoring queue and the windows on real databases: claims return, nothing is scored twice into two rows."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -75,6 +76,25 @@ async def test_rescoring_adds_and_the_newest_counts(database: Database) -> None:
     async with database.reading() as connection:
         kept = (await connection.execute(select(func.count()).select_from(tables.assessment))).scalar_one()
     assert kept == 2
+
+
+async def test_labels_are_kept_and_decide_what_counts_as_negative(database: Database) -> None:
+    """The model's own threshold may lie elsewhere than at one half, and a window must be computed by it."""
+    await stored(database, "Bolt one", "Bolt two", "Bolt three")
+    claims = await scoring.claim(database, now=NOW, lease_secs=60, limit=9)
+    said = [
+        assessment(0.2, risk=0.45, labels=("risk", "emotions/anger")),
+        replace(assessment(0.9, risk=0.55, labels=()), abstained=("sentiment", "risk")),
+        assessment(0.9, risk=0.55),
+    ]
+    results = [scoring.Scored(claim=claim, assessment=one) for claim, one in zip(claims, said, strict=True)]
+    await scoring.save(database, results, now=NOW)
+    await windows.refresh(database)
+    assert (await read(database))[0].negative == 2
+    async with database.reading() as connection:
+        columns = select(tables.assessment.c.labels, tables.assessment.c.abstained).order_by(tables.assessment.c.row)
+        kept = [tuple(row) for row in await connection.execute(columns)]
+    assert kept == [(["risk", "emotions/anger"], None), ([], ["sentiment", "risk"]), (None, None)]
 
 
 async def test_what_cannot_be_scored_is_marked_and_not_tried_for_ever(database: Database) -> None:

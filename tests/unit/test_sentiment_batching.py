@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.sentiment.batching import batches, weighted_mean
+from listener.sentiment.batching import batches, even_batches, weighted_mean
 
 
 @given(st.lists(st.integers(1, 600), max_size=80), st.integers(1, 1000))
@@ -26,6 +26,19 @@ def test_padding_counts_against_the_budget() -> None:
 
 def test_a_text_beyond_the_budget_travels_alone() -> None:
     assert batches([500, 3, 700], 64) == [[2], [0], [1]]
+
+
+@given(st.lists(st.sampled_from([8, 16, 24, 192]), max_size=80), st.integers(64, 1000))
+def test_only_equal_lengths_travel_together_within_the_budget(lengths: list[int], budget: int) -> None:
+    groups = even_batches(lengths, budget)
+    assert sorted(place for group in groups for place in group) == list(range(len(lengths)))
+    for group in groups:
+        assert len({lengths[place] for place in group}) == 1
+        assert len(group) == 1 or lengths[group[0]] * len(group) <= budget
+
+
+def test_batches_of_equal_lengths_are_as_large_as_they_may_be() -> None:
+    assert even_batches([8, 16, 8, 8, 16], 16) == [[1], [4], [0, 2], [3]]
 
 
 def test_weighted_mean_counts_each_value_by_its_weight() -> None:

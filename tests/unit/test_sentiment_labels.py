@@ -138,18 +138,18 @@ def test_sigmoid_never_overflows_and_is_symmetric(logit: float) -> None:
     assert sigmoid(logit) + sigmoid(-logit) == pytest.approx(1)
 
 
-def test_windows_are_pooled_by_their_tokens() -> None:
+def test_what_any_window_tells_is_told_and_sentiment_is_that_of_the_whole() -> None:
     heads = read_heads(ALL_HEADS, {})
     quiet = read_logits([0.0] * len(ALL_HEADS), heads, model="m@1")
     loud = read_logits([50.0] + [0.0] * 2 + [50.0] * (len(ALL_HEADS) - 3), heads, model="m@1")
     pooled = pool([quiet, loud], [100, 300])
     assert pooled.probabilities.negative == pytest.approx((1 / 3 + 3) / 4)
-    assert pooled.risk == pytest.approx((0.5 + 3) / 4)
-    assert pooled.wish == pytest.approx((0.5 + 3) / 4)
+    assert pooled.risk == pytest.approx(1)
+    assert pooled.wish == pytest.approx(1)
     assert pooled.emotions is not None
     assert pooled.loyalty is not None
-    assert pooled.emotions["joy"] == pytest.approx((0.5 + 3) / 4)
-    assert pooled.loyalty["warn"] == pytest.approx((0.5 + 3) / 4)
+    assert pooled.emotions["joy"] == pytest.approx(1)
+    assert pooled.loyalty["warn"] == pytest.approx(1)
     assert pooled.model == "m@1"
 
 

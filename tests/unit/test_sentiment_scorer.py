@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from listener.domain import Assessment, Probabilities
 from listener.errors import ConfigError, Fault, ScoringError
+from listener.sentiment import bundled
 from listener.sentiment.scorer import check_model, load_scorer, on_thread, score_safely
 
 
@@ -60,7 +61,8 @@ def test_a_bug_is_not_taken_for_a_bad_text() -> None:
         score_safely(Broken(), ["a", "b"])
 
 
-def test_without_a_model_there_is_no_fallback() -> None:
+def test_without_the_model_that_we_bring_there_is_no_fallback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundled, "BUNDLED", tmp_path / "none")
     for check in (lambda: load_scorer(None), lambda: check_model(None, {})):
         with pytest.raises(ConfigError) as caught:
             check()

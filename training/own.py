@@ -1,0 +1,194 @@
+"""Our own mentions, written and labelled by the rules in ``data/GUIDELINES.md``: reading and checking them.
+
+Each language and author has a file ``data/own/LANG-AUTHOR.jsonl``. A row holds the text, its industry and kind, the
+settled labels, and in ``passes`` what the author and the blind second reader had said.
+
+    python -m training.own                      # counts, agreement of the two passes, what is nearly the same
+    python -m training.own held-out > FILE      # the mentions of the author held out, as `listener eval` reads them
+"""
+
+import json
+import math
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HELD_OUT = "h"  # the author whose mentions are not learnt from
+FOLDER = Path(__file__).with_name("data") / "own"
+WORD = re.compile(r"\w+")
+COMMON = 200  # a run of letters in more texts than this tells none apart
+SENTIMENT_CODES = {"n": "negative", "0": "neutral", "p": "positive"}
+EMOTION_CODES = {
+    "a": "anger",
+    "i": "anticipation",
+    "d": "disgust",
+    "f": "fear",
+    "j": "joy",
+    "s": "sadness",
+    "u": "surprise",
+    "t": "trust",
+}
+LOYALTY_CODES = {"b": "repurchase", "r": "recommend", "s": "switch", "w": "warn"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What one reader says of a mention."""
+
+    sentiment: str
+    experience: bool
+    emotions: frozenset[str]
+    loyalty: frozenset[str]
+    wish: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A text with its settled labels and those of the two passes; ``author`` ``h`` is held out."""
+
+    text: str
+    language: str
+    author: str
+    industry: str
+    kind: str
+    settled: Labels
+    passes: tuple[Labels, ...]
+
+
+def parse(code: str) -> Labels:
+    """Labels from the guidelines' code ``sentiment|experience|emotions|loyalty|wish``."""
+    side, experience, feelings, signals, wish = code.split("|")
+    return Labels(
+        sentiment=SENTIMENT_CODES[side],
+        experience=experience == "1",
+        emotions=frozenset(EMOTION_CODES[char] for char in feelings.strip("-")),
+        loyalty=frozenset(LOYALTY_CODES[char] for char in signals.strip("-")),
+        wish=wish == "1",
+    )
+
+
+def mentions(folder: Path = FOLDER) -> Iterator[Mention]:
+    """All mentions, file by file."""
+    for file in sorted(folder.glob("*.jsonl")):
+        language, author = file.stem.split("-")
+        for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n"):
+            row = json.loads(line)
+            yield Mention(
+                text=row["text"],
+                language=language,
+                author=author,
+                industry=row["industry"],
+                kind=row["kind"],
+                settled=parse(row["labels"]),
+                passes=tuple(map(parse, row["passes"])),
+            )
+
+
+def similar(texts: Sequence[str], limit: float = 0.5) -> list[tuple[int, int]]:
+    """Pairs of texts that share more than ``limit`` of their runs of five letters (Jaccard)."""
+    runs = [_runs(text) for text in texts]
+    holders: defaultdict[str, list[int]] = defaultdict(list)
+    for place, mine in enumerate(runs):
+        for run in mine:
+            holders[run].append(place)
+    found = []
+    for place, mine in enumerate(runs):
+        shared = Counter(
+            other for run in mine if len(holders[run]) <= COMMON for other in holders[run] if other < place
+        )
+        found += [(other, place) for other, count in shared.items() if count > limit * len(mine | runs[other])]
+    return found
+
+
+def frames(texts: Sequence[str], words: int = 6) -> dict[str, int]:
+    """Runs of ``words`` words that stand in more than two texts, and in how many."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        found = WORD.findall(text.casefold())
+        counts.update({" ".join(found[start : start + words]) for start in range(len(found) - words + 1)})
+    return {run: count for run, count in counts.items() if count > 2}
+
+
+def _runs(text: str) -> set[str]:
+    letters = "".join(WORD.findall(text.casefold()))
+    return {letters[start : start + 5] for start in range(max(1, len(letters) - 4))}
+
+
+def kappa(first: Sequence[object], second: Sequence[object]) -> float:
+    """Cohen's kappa (1960): agreement beyond chance, 1 at best; NaN where both always say the same one thing."""
+    total = len(first)
+    agreed = sum(a == b for a, b in zip(first, second, strict=True)) / total
+    one, two = Counter(first), Counter(second)
+    chance = sum(one[label] * two[label] for label in one) / total**2
+    return (agreed - chance) / (1 - chance) if chance < 1 else math.nan
+
+
+def views(labels: Labels) -> dict[str, object]:
+    """Each label by itself, under a name."""
+    return {
+        "sentiment": labels.sentiment,
+        "negative experience": labels.experience,
+        "wish": labels.wish,
+        **{f"loyalty: {name}": name in labels.loyalty for name in LOYALTY_CODES.values()},
+        **{f"emotion: {name}": name in labels.emotions for name in EMOTION_CODES.values()},
+    }
+
+
+def document(mention: Mention) -> dict[str, object]:
+    """A mention with its settled labels as ``listener eval`` reads them."""
+    said = mention.settled
+    return {
+        "text": mention.text,
+        "language": mention.language,
+        "sentiment": said.sentiment,
+        "experience": int(said.experience),
+        "emotions": sorted(said.emotions),
+        "loyalty": sorted(said.loyalty),
+        "wish": int(said.wish),
+    }
+
+
+def main() -> None:
+    """Print what there is and how far two readers agree, or the mentions held out."""
+    found = list(mentions())
+    if sys.argv[1:] == ["held-out"]:
+        for mention in found:
+            if mention.author == HELD_OUT:
+                print(json.dumps(document(mention), ensure_ascii=False))
+        return
+    home = ("et", "en", "ru")
+    print(
+        "| language | mentions | held out | words, median | negative / neutral / positive % | experience % | wish % |"
+    )
+    print("|---" * 7 + "|")
+    for language in sorted({mention.language for mention in found}, key=lambda one: (one not in home, one)):
+        mine = [mention for mention in found if mention.language == language]
+        held = sum(mention.author == HELD_OUT for mention in mine)
+        sides = Counter(mention.settled.sentiment for mention in mine)
+        shares = " / ".join(f"{100 * sides[name] / len(mine):.0f}" for name in SENTIMENT_CODES.values())
+        words = sorted(len(WORD.findall(mention.text)) for mention in mine)[len(mine) // 2]
+        told = 100 * sum(mention.settled.experience for mention in mine) / len(mine)
+        wishes = 100 * sum(mention.settled.wish for mention in mine) / len(mine)
+        print(f"| {language} | {len(mine)} | {held} | {words} | {shares} | {told:.0f} | {wishes:.0f} |")
+    texts = [mention.text for mention in found]
+    kinds, industries = (len({getattr(mention, name) for mention in found}) for name in ("kind", "industry"))
+    print(
+        f"\n{len(found)} mentions, {industries} industries, {kinds} kinds; {len(similar(texts))} pairs nearly the same,"
+    )
+    print(f"{len(frames(texts))} runs of six words in more than two texts\n")
+    print("| label | true of % | two readers agree on % | kappa | author's label stood % |")
+    print("|---" * 5 + "|")
+    for name in views(found[0].settled):
+        first, second = ([views(mention.passes[number])[name] for mention in found] for number in (0, 1))
+        settled = [views(mention.settled)[name] for mention in found]
+        same = 100 * sum(a == b for a, b in zip(first, second, strict=True)) / len(found)
+        stood = 100 * sum(a == b for a, b in zip(first, settled, strict=True)) / len(found)
+        share = "" if name == "sentiment" else f"{100 * sum(map(bool, settled)) / len(found):.1f}"
+        print(f"| {name} | {share} | {same:.1f} | {kappa(first, second):.2f} | {stood:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What a model directory (``export``) says of texts, uncalibrated: what calibration and the figures start from."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from listener.sentiment.prepare import prepared
+from training import export, network
+
+STEP = 8  # lengths are padded to multiples of it; texts of one padded length go together
+TOKENS = 256  # a batch
+THREADS = 2
+
+Array = NDArray[np.float32]
+
+
+def encoded(tokenizer: Tokenizer, texts: Sequence[str], window: int = export.WINDOW) -> list[list[int]]:
+    """Token ids of each text, prepared as the daemon does; cut to one window, which hardly any exceeds."""
+    tokenizer.enable_truncation(window)
+    return [encoding.ids for encoding in tokenizer.encode_batch([prepared(text) for text in texts])]
+
+
+def grouped(ids: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], NDArray[np.int64], NDArray[np.int64]]]:
+    """Places, ids and masks of batches of one padded length each."""
+    by_length: defaultdict[int, list[int]] = defaultdict(list)
+    for place, one in enumerate(ids):
+        by_length[-(-len(one) // STEP) * STEP].append(place)
+    for length, places in by_length.items():
+        size = max(1, TOKENS // length)
+        for start in range(0, len(places), size):
+            chosen = places[start : start + size]
+            block = np.ones((len(chosen), length), dtype=np.int64)
+            mask = np.zeros_like(block)
+            for row, place in enumerate(chosen):
+                block[row, : len(ids[place])] = ids[place]
+                mask[row, : len(ids[place])] = 1
+            yield chosen, block, mask
+
+
+def read(folder: Path, texts: Sequence[str], output: str = "logits") -> Array:
+    """``output`` (``logits`` or ``embedding``) of the int8 model in ``folder`` for each text."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(folder / export.GRAPH), options, providers=["CPUExecutionProvider"])
+    ids = encoded(Tokenizer.from_file(str(folder / export.TOKENIZER)), texts)
+
+    def one(batch: tuple[list[int], NDArray[np.int64], NDArray[np.int64]]) -> tuple[list[int], Array]:
+        places, block, mask = batch
+        return places, session.run([output], {"ids": block, "mask": mask})[0]
+
+    rows: dict[int, Array] = {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        for places, found in pool.map(one, grouped(ids)):
+            rows |= dict(zip(places, found, strict=True))
+    return np.stack([rows[place] for place in range(len(ids))])
+
+
+def read_exactly(run: Path, texts: Sequence[str]) -> Array:
+    """The logits of the trained network in float32, through torch: what int8 is compared with."""
+    net, tokenizer = network.load(run)
+    rows: dict[int, Array] = {}
+    with torch.inference_mode():
+        for places, block, mask in grouped(encoded(tokenizer, texts)):
+            found = net(torch.from_numpy(block), torch.from_numpy(mask)).numpy()
+            rows |= dict(zip(places, found, strict=True))
+    return np.stack([rows[place] for place in range(len(texts))])
