@@ -60,6 +60,7 @@ def pipeline(batch: int) -> Callable[[list[str]], object]:
 
     class Same(transformers.BertPreTrainedModel):  # type: ignore[no-untyped-call]
         def __init__(self) -> None:
+            encoder.config.num_labels = heads.out_features
             super().__init__(encoder.config)
             self.encoder, self.heads = encoder, heads
 
