@@ -53,8 +53,8 @@ contracts: $(VENV)/.dev ## Who may import whom
 bench: $(VENV)/.dev ## The figures of the README and the docs, measured on this machine
 	$(BIN)/python -m benchmarks
 
-model: $(VENV)/.dev ## Make the bundled model anew: DATA=folder of the public sets [SEED=1]; hours on two cores, resumes
-	$(BIN)/python -m training.make --data "$(DATA)" --work .cache/model --seed $(SEED) --install listener/sentiment/model
+model: $(VENV)/.dev ## Make the bundled model anew: DATA=folder of the public sets [SEED=1] [START=model to go on from]; resumes
+	$(BIN)/python -m training.make --data "$(DATA)" --work .cache/model --seed $(SEED) $(if $(START),--start "$(START)") --install listener/sentiment/model
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -93,6 +93,8 @@ def measure(engine: str, texts: Samples) -> Figures:
         for lang, whole in texts.items():
             some = [text[:chars] for text in whole]
             some = [text for text in some if sum(map(str.isalpha, text)) >= language.MIN_LETTERS]
+            if not some:
+                continue
             started = time.perf_counter()
             answers = [classify(text) for text in some]
             elapsed += time.perf_counter() - started

@@ -1,7 +1,7 @@
 """Calibrate an exported model: make its outputs probabilities, and choose where a probability becomes a label.
 
-Everything is fitted on what the int8 model says of texts that it did not learn from: the share of our own mentions that
-training leaves out, and half of the public validation rows (the other half and the held-out author measure it).
+Everything is fitted on what the int8 model says of texts that it did not learn from: the mentions of an author whom
+training leaves out, and half of the public validation rows (the other half and another author measure it).
 
     python -m training.calibrate --model DIR --data DIR
 """
@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from training import datasets, export
+from training import datasets, export, own
 from training.datasets import Row
 from training.heads import HEADS, OUTPUTS, PLACES, SENTIMENTS
 from training.reading import read
 
 FEWEST = 150  # labelled texts that a language needs for a calibration of its own
 PER_SET = 400  # rows of one public set: none outweighs the others
+RAREST = 0.05  # of a set's rows: a sentiment that is rarer was hardly asked for
 PULL = 30.0  # texts' worth of belief in what holds for all languages, in the fit of one
 ABSTAIN = 0.6  # where a decision on risk is right less often than this, it is in doubt
 SENTIMENT_DOUBT = 0.5  # the most probable sentiment is more often wrong than right below
@@ -78,14 +79,15 @@ def fit(logits: Array, truth: Array, weight: Array, prior: Mapping[str, Sequence
     known = ~np.isnan(truth[:, place]).any(axis=1)
     if known.sum() >= FEWEST:
         before = (scale[place.start], np.array(shift[place]))
-        one, three = fit_sentiment(logits[known][:, place], truth[known][:, place], weight[known], before)
+        side = weight[known, place.start]
+        one, three = fit_sentiment(logits[known][:, place], truth[known][:, place], side, before)
         scale[place], shift[place] = [one] * len(SENTIMENTS), three.tolist()
     for output in range(place.stop, len(OUTPUTS)):
         known = ~np.isnan(truth[:, output])
         if known.sum() >= FEWEST:
             before_one = (scale[output], shift[output])
             scale[output], shift[output] = fit_binary(
-                logits[known, output], truth[known, output], weight[known], before_one
+                logits[known, output], truth[known, output], weight[known, output], before_one
             )
     return {"scale": [round(value, 4) for value in scale], "shift": [round(value, 4) for value in shift]}
 
@@ -103,6 +105,8 @@ def probabilities(logits: Array, calibration: Mapping[str, Any], languages: Sequ
 
 def threshold(said: Array, truth: Array, weight: Array) -> float:
     """Where as many texts pass as are true, so that counts of labels are unbiased."""
+    if not len(said):
+        return 0.5
     order = np.argsort(-said)
     passed = np.cumsum(weight[order])
     wanted = float((weight * truth).sum())
@@ -112,9 +116,49 @@ def threshold(said: Array, truth: Array, weight: Array) -> float:
     return round(float(np.clip(edge, 0.15, 0.85)), 3)
 
 
-def decide(logits: Array, chosen: Sequence[Row]) -> dict[str, Any]:
-    """Calibration, thresholds and the bands of doubt for ``config.json``."""
-    truth, weight = np.array([row.targets for row in chosen]), np.array([row.weight for row in chosen])
+def three_sided(chosen: Sequence[Row], truth: Array) -> Array:
+    """``truth`` without the sentiments of sets that hardly know one of the three: they cannot tell where it begins."""
+    found = truth.copy()
+    origins = np.array([row.origin for row in chosen])
+    place = PLACES["sentiment"]
+    labelled = ~np.isnan(truth[:, place]).any(axis=1)
+    for origin in set(origins[labelled].tolist()):
+        mine = labelled & (origins == origin)
+        if truth[mine, place].mean(axis=0).min() < RAREST:
+            found[mine, place] = np.nan
+    return found
+
+
+def weights(chosen: Sequence[Row], truth: Array, usual: Mapping[str, float]) -> Array:
+    """What each row counts for each output, [rows, outputs].
+
+    Among our own mentions each label gets the share that it has in ``usual`` (prior correction; Saerens, Latinne and
+    Decaestecker 2002): an author who calibrates may have written more complaints than there are.
+    """
+    found = np.repeat(np.array([row.weight for row in chosen])[:, None], len(OUTPUTS), axis=1)
+    ours = np.array([row.origin == "own" for row in chosen])
+    for output, name in enumerate(OUTPUTS):
+        known = ours & ~np.isnan(truth[:, output])
+        share = float(truth[known, output].mean()) if known.any() else 0.0
+        if not 0 < share < 1 or name not in usual:
+            continue
+        true = known & (truth[:, output] == 1)
+        found[true, PLACES["sentiment"] if name.startswith("sentiment/") else output] *= usual[name] / share
+        if not name.startswith("sentiment/"):
+            found[known & ~true, output] *= (1 - usual[name]) / (1 - share)
+    return found
+
+
+def usual_shares() -> dict[str, float]:
+    """How often each label is true of the mentions whose authors kept to the shares of the guidelines."""
+    rows = datasets.own("train", authors=own.USUAL)
+    return dict(zip(OUTPUTS, np.array([row.targets for row in rows]).mean(axis=0).tolist(), strict=True))
+
+
+def decide(logits: Array, chosen: Sequence[Row], usual: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Calibration, thresholds and the bands of doubt for ``config.json``; ``usual`` is as in ``weights``."""
+    truth = three_sided(chosen, np.array([row.targets for row in chosen]))
+    weight = weights(chosen, truth, usual or {})
     languages = [row.language for row in chosen]
     calibration = {"default": fit(logits, truth, weight, export.identity()["default"])}
     for language in sorted(set(languages)):
@@ -127,7 +171,7 @@ def decide(logits: Array, chosen: Sequence[Row]) -> dict[str, Any]:
     thresholds = {}
     for output in range(len(HEADS["sentiment"]), len(OUTPUTS)):
         known = ours & ~np.isnan(truth[:, output])
-        thresholds[OUTPUTS[output]] = threshold(said[known, output], truth[known, output], weight[known])
+        thresholds[OUTPUTS[output]] = threshold(said[known, output], truth[known, output], weight[known, output])
     bands = {"sentiment": SENTIMENT_DOUBT, "risk": [round(1 - ABSTAIN, 3), ABSTAIN]}
     return {"calibration": calibration, "thresholds": thresholds, "abstain": bands}
 
@@ -139,7 +183,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
     chosen = rows(arguments.data)
-    decisions = decide(read(arguments.model, [row.text for row in chosen]).astype(np.float64), chosen)
+    logits = read(arguments.model, [row.text for row in chosen]).astype(np.float64)
+    decisions = decide(logits, chosen, usual_shares())
     file = arguments.model / export.CONFIG
     file.write_text(json.dumps({**json.loads(file.read_text()), **decisions}, indent=1) + "\n", encoding="utf-8")
     export.seal(arguments.model)

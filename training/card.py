@@ -15,11 +15,16 @@ from training.vocabulary import LANGUAGES
 
 SOURCES, CARD, NOTICE = (Path(__file__).with_name(name) for name in ("sources.toml", "card.md", "NOTICE"))
 
+FURTHER = (
+    "\nTraining went on from the int8 weights of an earlier round on a part of the same texts "
+    '(`training/README.md`, "Going on").'
+)
+
 
 def table(folder: Path) -> str:
     """The public sets as rows of a table."""
     sources = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
-    counts = Counter(row.origin.split(".")[1] for row in datasets.public(folder, "train"))
+    counts = Counter(row.origin.split(".")[1] for row in datasets.learnt(folder))
     lines = []
     for name, count in sorted(counts.items()):
         said = sources[name]
@@ -27,14 +32,15 @@ def table(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def card(folder: Path, rows: int, figures: str) -> str:
-    """The whole card."""
-    ours = sum(len(datasets.own(part)) for part in ("train", "calibration", "val"))
+def card(folder: Path, rows: int, figures: str, *, further: bool = False) -> str:
+    """The whole card; ``further``: training went on from a finished model."""
+    ours = {part: len(datasets.own(part)) for part in ("train", "calibration", "val")}
     return CARD.read_text(encoding="utf-8").format(
         languages=", ".join(LANGUAGES),
         count=len(LANGUAGES),
         rows=f"{rows:,}",
-        own=f"{ours:,}",
+        rounds=FURTHER if further else "",
+        **{part: f"{count:,}" for part, count in ours.items()},
         window=export.WINDOW,
         sets=table(folder),
         figures=figures.strip(),
@@ -47,10 +53,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--figures", type=Path, required=True)
+    parser.add_argument("--further", action="store_true", help="training went on from a finished model")
     arguments = parser.parse_args()
     lines = (arguments.model / export.TOKENIZER).read_text(encoding="utf-8")
     rows = len(json.loads(lines)["model"]["vocab"])
-    text = card(arguments.data, rows, arguments.figures.read_text(encoding="utf-8"))
+    text = card(arguments.data, rows, arguments.figures.read_text(encoding="utf-8"), further=arguments.further)
     (arguments.model / "README.md").write_text(text, encoding="utf-8")
     shutil.copyfile(NOTICE, arguments.model / "NOTICE")
     export.seal(arguments.model)

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from training.heads import EMOTIONS, LOYALTY, OUTPUTS, SENTIMENTS
-from training.own import HELD_OUT, mentions
+from training.own import CALIBRATION, HELD_OUT, mentions
 
 UNKNOWN = math.nan
+TURNS = 2  # how often training goes through the public sets
 SUFFIX = ".jsonl.gz"
 EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 CEDR = ("anger", "fear", "joy", "sadness", "surprise")
@@ -202,8 +203,11 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def rows_of(folder: Path, chosen: PublicSet, split: str) -> list[Row]:
-    """The rows of one set's ``split`` that say something; of the training rows the ``take`` first by hash."""
+def rows_of(folder: Path, chosen: PublicSet, split: str, turn: int = 0) -> list[Row]:
+    """The rows of one set's ``split`` that say something; of the training rows ``take``, by hash.
+
+    Each ``turn`` takes the next ones, and begins again at the first where they end.
+    """
     with gzip.open(folder / f"{chosen.name}{SUFFIX}", "rt", encoding="utf-8") as lines:
         raw = [row for row in map(json.loads, lines) if row["split"] == split]
     found = [
@@ -211,17 +215,20 @@ def rows_of(folder: Path, chosen: PublicSet, split: str) -> list[Row]:
         for row in raw
     ]
     known = sorted((row for row in found if not all(map(math.isnan, row.targets))), key=lambda row: _hash(row.text))
-    return known[: chosen.take] if split == "train" else known
+    if split != "train" or chosen.take is None:
+        return known
+    first = turn * chosen.take % max(1, len(known))
+    return (known[first:] + known[:first])[: chosen.take]
 
 
-def public(folder: Path, split: str, tiers: str = "A") -> list[Row]:
+def public(folder: Path, split: str, tiers: str = "A", *, turn: int = 0) -> list[Row]:
     """The rows of all sets of ``tiers``; a text that several sets of one language label becomes one training row.
 
-    Sets of tier A must be there; of the others those that are.
+    Sets of tier A must be there; of the others those that are. ``turn`` is as in ``rows_of``.
     """
     wanted = [chosen for chosen in PUBLIC if chosen.tier in tiers]
     there = [chosen for chosen in wanted if chosen.tier == "A" or (folder / f"{chosen.name}{SUFFIX}").is_file()]
-    found = [row for chosen in there for row in rows_of(folder, chosen, split)]
+    found = [row for chosen in there for row in rows_of(folder, chosen, split, turn)]
     if split != "train":
         return found
     merged: dict[tuple[str, str], Row] = {}
@@ -232,17 +239,27 @@ def public(folder: Path, split: str, tiers: str = "A") -> list[Row]:
     return list(merged.values())
 
 
+def learnt(folder: Path) -> list[Row]:
+    """The public rows that training sees, each once: those of both turns."""
+    found = [row for turn in range(TURNS) for row in public(folder, "train", turn=turn)]
+    return list({(row.language, row.text.casefold()): row for row in found}.values())
+
+
 def half(text: str, parts: int = 2) -> int:
     """Which of ``parts`` a text falls into, by its hash: always the same one."""
     return _hash(text)[-1] % parts
 
 
-def own(split: str) -> list[Row]:
-    """Our own mentions: ``val`` are those of the author held out; of the others one in ten is ``calibration``."""
+def own(split: str, authors: str | None = None) -> list[Row]:
+    """Our own mentions: one author's are ``val``, those of two more ``calibration``, the others' ``train``.
+
+    Calibration is not a share of what was learnt from: of its own authors a model is too sure. With ``authors`` only
+    theirs.
+    """
+    parts = {HELD_OUT: "val", **dict.fromkeys(CALIBRATION, "calibration")}
     found = []
     for mention in mentions():
-        part = "calibration" if half(mention.text, 10) == 0 else "train"
-        if ("val" if mention.author == HELD_OUT else part) != split:
+        if parts.get(mention.author, "train") != split or mention.author not in (authors or mention.author):
             continue
         said = mention.settled
         loyalty = {f"loyalty_{name}": float(name in said.loyalty) for name in LOYALTY}

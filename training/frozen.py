@@ -4,6 +4,8 @@ python -m training.frozen --data DIR --run RUN     # writes RUN/frozen.npz: its 
 """
 
 import argparse
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from training.heads import OUTPUTS, PLACES
 from training.reading import read
 from training.train import untrained
 
-FILE, MODEL = "frozen.npz", "frozen"
+FILE, MODEL, VECTORS = "frozen.npz", "frozen", "frozen-vectors.npz"
 STRENGTH = 0.3  # C of the regression
 
 Array = NDArray[np.float64]
@@ -28,18 +30,36 @@ def validation(folder: Path) -> list[Row]:
     return [*datasets.public(folder, "val", "ABC"), *datasets.own("val")]
 
 
+def digest_of(rows: Sequence[Row]) -> str:
+    """A name for these texts in this order."""
+    return hashlib.sha256("\0".join(row.text for row in rows).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def features(folder: Path, run: Path) -> tuple[Array, list[Row], Array]:
-    """The encoder's sentence vectors of the training rows (and these), and of the validation rows; kept in ``run``."""
-    chosen = [*datasets.public(folder, "train"), *datasets.own("train")]
-    held = validation(folder)
-    net, tokenizer = untrained(folder, run)
-    export.export(net.state_dict(), export.shape_of(net), tokenizer, run / MODEL)
-    learnt = read(run / MODEL, [row.text for row in chosen], "embedding")
-    return (
-        learnt.astype(np.float64),
-        chosen,
-        read(run / MODEL, [row.text for row in held], "embedding").astype(np.float64),
-    )
+    """The frozen encoder's vectors of the training rows, these rows, and the vectors of the validation rows."""
+    chosen, held = [*datasets.learnt(folder), *datasets.own("train")], validation(folder)
+    if not (run / MODEL / export.SUMS).is_file():
+        net, tokenizer = untrained(folder, run)
+        export.export(net.state_dict(), export.shape_of(net), tokenizer, run / MODEL)
+    learnt, measured = (vectors(run, [row.text for row in rows]).astype(np.float64) for rows in (chosen, held))
+    return learnt, chosen, measured
+
+
+def vectors(run: Path, texts: Sequence[str]) -> NDArray[np.float32]:
+    """The frozen encoder's vectors of ``texts``; each text is read once and its vector kept in ``run``."""
+    by_digest = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
+    file = run / VECTORS
+    known: dict[str, NDArray[np.float16]] = {}
+    if file.is_file():
+        kept = np.load(file)
+        known = dict(zip(kept["texts"].tolist(), kept["vectors"], strict=True))
+    missing = [digest for digest in by_digest if digest not in known]
+    if missing:
+        found = read(run / MODEL, [by_digest[digest] for digest in missing], "embedding").astype(np.float16)
+        known |= dict(zip(missing, found, strict=True))
+        np.savez(file, texts=np.array(list(known)), vectors=np.stack(list(known.values())))
+    place = {text: known[digest] for digest, text in by_digest.items()}
+    return np.stack([place[text] for text in texts]).astype(np.float32)
 
 
 def regressed(learnt: Array, chosen: list[Row], held: Array) -> Array:
@@ -68,7 +88,8 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     arguments = parser.parse_args()
     learnt, chosen, held = features(arguments.data, arguments.run)
-    np.savez_compressed(arguments.run / FILE, said=regressed(learnt, chosen, held).astype(np.float32))
+    said = regressed(learnt, chosen, held).astype(np.float32)
+    np.savez_compressed(arguments.run / FILE, said=said, digest=digest_of(validation(arguments.data)))
     print(f"{len(chosen)} rows learnt from, {len(held)} read: {arguments.run / FILE}")
 
 

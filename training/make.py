@@ -3,7 +3,7 @@
 Each step writes into the working folder, and a step whose result is there is not done again: after a kill the same
 command goes on. Hours on two processor cores, minutes on a GPU.
 
-    python -m training.make --data DIR --work DIR [--seed 1] [--install listener/sentiment/model]
+    python -m training.make --data DIR --work DIR [--seed 1] [--start MODEL] [--install listener/sentiment/model]
 """
 
 import argparse
@@ -27,13 +27,13 @@ def run(module: str, *arguments: str | Path, into: Path | None = None) -> None:
     into.write_text(printed, encoding="utf-8")
 
 
-def make(data: Path, work: Path, seed: int) -> Path:
-    """The finished folder."""
-    trained = work / f"seed-{seed}"
+def make(data: Path, work: Path, seed: int, start: Path | None = None) -> Path:
+    """The finished folder; training begins at ``start`` where one is given, a model or a run, else at the base."""
+    trained = work / (f"further-{seed}" if start else f"seed-{seed}")
     model, draft, figures = trained / "model", trained / "uncalibrated", trained / "figures.md"
     if not (trained / network.WEIGHTS).is_file():
         run("base")
-        run("train", "--data", data, "--out", trained, "--seed", str(seed))
+        run("train", "--data", data, "--out", trained, "--seed", str(seed), *(("--start", start) if start else ()))
     if not model.is_dir():
         run("export", "--run", trained, "--out", draft)
         run("calibrate", "--model", draft, "--data", data)
@@ -44,7 +44,8 @@ def make(data: Path, work: Path, seed: int) -> Path:
         inputs = ("--data", data, "--model", model, "--frozen", trained / frozen.FILE, "--exact", trained)
         run("evaluate", *inputs, into=figures)
     if not (model / card.NOTICE.name).is_file():
-        run("card", "--data", data, "--model", model, "--figures", figures)
+        further = ("--further",) if start else ()
+        run("card", "--data", data, "--model", model, "--figures", figures, *further)
     return model
 
 
@@ -54,9 +55,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path(".cache/model"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="a model directory to go on from, instead of the base")
     parser.add_argument("--install", type=Path)
     arguments = parser.parse_args()
-    model = make(arguments.data, arguments.work, arguments.seed)
+    model = make(arguments.data, arguments.work, arguments.seed, arguments.start)
     if arguments.install:
         arguments.install.mkdir(parents=True, exist_ok=True)
         for name in (*export.SUMMED, export.SUMS):

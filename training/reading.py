@@ -1,6 +1,5 @@
 """What a model directory (``export``) says of texts, uncalibrated: what calibration and the figures start from."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +10,15 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from listener.sentiment.batching import even_batches
+from listener.sentiment.engine_onnx import STEP
 from listener.sentiment.prepare import prepared
+from listener.sentiment.reading import padded
+from listener.sentiment.windows import Window
 from training import export, network
 
-STEP = 8  # lengths are padded to multiples of it; texts of one padded length go together
 TOKENS = 256  # a batch
+PAD = 1  # the id of <pad>
 THREADS = 2
 
 Array = NDArray[np.float32]
@@ -29,19 +32,10 @@ def encoded(tokenizer: Tokenizer, texts: Sequence[str], window: int = export.WIN
 
 def grouped(ids: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], NDArray[np.int64], NDArray[np.int64]]]:
     """Places, ids and masks of batches of one padded length each."""
-    by_length: defaultdict[int, list[int]] = defaultdict(list)
-    for place, one in enumerate(ids):
-        by_length[-(-len(one) // STEP) * STEP].append(place)
-    for length, places in by_length.items():
-        size = max(1, TOKENS // length)
-        for start in range(0, len(places), size):
-            chosen = places[start : start + size]
-            block = np.ones((len(chosen), length), dtype=np.int64)
-            mask = np.zeros_like(block)
-            for row, place in enumerate(chosen):
-                block[row, : len(ids[place])] = ids[place]
-                mask[row, : len(ids[place])] = 1
-            yield chosen, block, mask
+    windows = [Window(text=place, ids=tuple(one)) for place, one in enumerate(ids)]
+    lengths = [-(-len(one) // STEP) * STEP for one in ids]
+    for places in even_batches(lengths, TOKENS):
+        yield places, *padded([windows[place] for place in places], lengths[places[0]], PAD)
 
 
 def read(folder: Path, texts: Sequence[str], output: str = "logits") -> Array:

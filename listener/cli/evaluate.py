@@ -21,6 +21,7 @@ VADER = "vader"
 CHUNK = 256  # texts between two steps of the progress bar
 BAR = 30  # characters of a bar that is 1.0
 ALL = "all"
+DETAILED = ("sentiment", "risk")
 COLUMNS: Mapping[str, str] = {
     "macro_f1": "macro-F1",
     "f1": "F1",
@@ -73,6 +74,8 @@ def evaluate(
     for name, load in loaders.items():
         chosen: list[Labelled] = [row for row in rows if name != VADER or row.language == LANGUAGE]
         reports[name] = report(chosen, _scored(name, load(), [row.text for row in chosen]))
+        if len(chosen) < len(rows):  # of other texts than the models beside it: no row to compare
+            del reports[name]["languages"][ALL]
     if json_:
         print_json(reports)
     else:
@@ -91,7 +94,7 @@ def _scored(name: str, scorer: Scorer, texts: Sequence[str]) -> list[Assessment 
 
 
 def _show(reports: Mapping[str, Mapping[str, Any]]) -> None:
-    """A table for sentiment and each output, the models side by side; then what lies behind the figures of all."""
+    """A table for sentiment and each output, the models side by side; then what lies behind the figures."""
     for name, one in reports.items():
         refused = f", {one['refused']} could not be judged" if one["refused"] else ""
         out.print(f"{name}: {one['model']}, {one['rows']} texts{refused}", markup=False, highlight=False)
@@ -99,15 +102,12 @@ def _show(reports: Mapping[str, Mapping[str, Any]]) -> None:
     for output in measured:
         _show_output(output, reports)
     for name, one in reports.items():
-        for output, found in one["languages"][ALL].items():
-            if output == "sentiment":
-                _show_confusion(name, found)
-            if output in {"sentiment", "risk"}:
-                out.print(
-                    f"\n{name}, {output}: how sure it is (|), and how often that is so", markup=False, highlight=False
-                )
-                for line in bars(found["reliability"]):
-                    out.print(line, markup=False, highlight=False)
+        for language, outputs in one["languages"].items():
+            if language == ALL and len(one["languages"]) == 2:  # noqa: PLR2004 -- all, and the only one
+                continue
+            for output in DETAILED:
+                if output in outputs:
+                    _show_details(f"{name}, {language}, {output}", outputs[output])
 
 
 def _show_output(output: str, reports: Mapping[str, Mapping[str, Any]]) -> None:
@@ -123,9 +123,14 @@ def _show_output(output: str, reports: Mapping[str, Mapping[str, Any]]) -> None:
     print_table(["lang", "model", "n", *heading], rows, title=f"\n{output}")
 
 
-def _show_confusion(name: str, found: Mapping[str, Any]) -> None:
-    rows = [(true, *counts) for true, counts in zip(found["classes"], found["confusion"], strict=True)]
-    print_table([r"true \ said", *found["classes"]], rows, title=f"\n{name}, sentiment: texts")
+def _show_details(title: str, found: Mapping[str, Any]) -> None:
+    """Which sentiments are taken for which, and whether probabilities are to be believed."""
+    if "confusion" in found:
+        rows = [(true, *counts) for true, counts in zip(found["classes"], found["confusion"], strict=True)]
+        print_table([r"true \ said", *found["classes"]], rows, title=f"\n{title}: texts")
+    out.print(f"\n{title}: how sure it is (|), and how often that is so", markup=False, highlight=False)
+    for line in bars(found["reliability"]):
+        out.print(line, markup=False, highlight=False)
 
 
 def _figure(value: float | None) -> str:

@@ -54,7 +54,13 @@ def root(
 
 def print_json(value: Any) -> None:
     """One JSON document on one line: what ``--json`` prints."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain) + os.linesep)
+    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a character, as it may come out of somebody's JSON: escaped again
+            text = json.dumps(value, default=_plain)
+    sys.stdout.write(text + os.linesep)
 
 
 def _plain(value: Any) -> Any:

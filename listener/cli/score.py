@@ -2,6 +2,7 @@
 
 import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def parse(number: int, line: str) -> Line:
         return Line(number=number, fields={"text": line})
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Line(number=number, fields={"line": line}, problem=f"line {number} is not JSON: {error}")
     if not isinstance(fields.get("text"), str):
         return Line(number=number, fields=fields, problem=f"line {number} has no `text` that is a string")
@@ -71,7 +72,7 @@ def score(
     ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Score texts with the model. Other fields pass through; every line in is a line out, also one that fails."""
+    """Score texts with the model. Other fields pass through; every line in is a line out, unless it is blank."""
     options = _options(model, config)
     scorer = load_scorer(
         options.model,
@@ -111,8 +112,16 @@ def _given(texts: Iterable[str]) -> Iterator[Line]:
     return (Line(number=number, fields={"text": text}) for number, text in enumerate(texts, 1))
 
 
-def _read(stream: Iterable[str]) -> Iterator[Line]:
-    return (parse(number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
+def _read(stream: Iterable[bytes]) -> Iterator[Line]:
+    for number, raw in enumerate(stream, 1):
+        line = (raw.removeprefix(BOM_UTF8) if number == 1 else raw).rstrip(b"\r\n")
+        if not line.strip():
+            continue
+        try:
+            yield parse(number, line.decode())
+        except UnicodeDecodeError as error:
+            problem = f"line {number} is not UTF-8: byte {error.start + 1} is {line[error.start]:#04x}"
+            yield Line(number=number, fields={"line": line.decode(errors="replace")}, problem=problem)
 
 
 def _options(model: Path | None, config: Path) -> ScoringOptions:
@@ -124,16 +133,16 @@ def _options(model: Path | None, config: Path) -> ScoringOptions:
 
 def _opened(name: str) -> Any:
     if name == "-":
-        return nullcontext(sys.stdin)
+        return nullcontext(sys.stdin.buffer)
     try:
-        return Path(name).open(encoding="utf-8-sig", errors="strict")
+        return Path(name).open("rb")
     except OSError as error:
         raise typer.BadParameter(f"{name}: {error.strerror}", param_hint="--input") from None
 
 
 def _count(name: str) -> int | None:
-    """How many lines there are, where somebody watches the bar."""
-    if not err.is_terminal:
+    """How many lines there are, where somebody watches the bar; what is no file can be read only once."""
+    if not err.is_terminal or not Path(name).is_file():
         return None
     with Path(name).open("rb") as lines:
         return sum(1 for line in lines if line.strip())

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ def read_rows(file: Path, identify: Callable[[str], str | None]) -> list[Labelle
                 if line.strip():
                     found.append(parse(json.loads(line), identify))
                 at += 1
-    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+    except (ValueError, RecursionError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ParseError(f"{file.name}, line {at}: {error}") from error
     if not found:
         raise ParseError(f"{file.name} has no rows")
@@ -68,12 +69,13 @@ def parse(row: Any, identify: Callable[[str], str | None]) -> Labelled:
 
 def _flags(row: Mapping[str, Any]) -> dict[str, int]:
     """The outputs that are yes or no."""
-    found = {}
+    found: dict[str, int] = {}
     for field, output in {"experience": "risk", "risk": "risk", "wish": "wish"}.items():
         if row.get(field) is not None:
             if row[field] not in (0, 1):
                 raise ValueError(f"`{field}` is {row[field]!r}, not 0 or 1")
-            found[output] = int(row[field])
+            if found.setdefault(output, int(row[field])) != row[field]:
+                raise ValueError("`experience` and `risk` are two names of one label, and differ")
     return found
 
 

@@ -23,6 +23,7 @@ _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE
 _TAG = re.compile(
     r"</?(?:a|b|i|u|p|em|br|hr|li|ol|ul|div|img|span|font|strong|blockquote)(?:\s[^<>]{0,512})?/?>", re.IGNORECASE
 )
+_APOSTROPHE = ("\u02bc", "\u2019")  # the letter that Unicode has for Ukrainian, and the sign that people type
 _TRAILING = ".,;:!?)]}'…»”"  # ends the sentence, not the address
 
 
@@ -31,7 +32,7 @@ def prepared(text: str) -> str:
 
     Direction marks and other invisible characters of format go too, but for the joiner that holds an emoji together.
     """
-    plain = _TAG.sub(" ", _ENTITY.sub(lambda found: html.unescape(found[0]), text))
+    plain = _TAG.sub(" ", _ENTITY.sub(lambda found: html.unescape(found[0]), text)).replace(*_APOSTROPHE)
     visible = "".join(map(_visible, plain))
     return " ".join(_IMPERSONAL.sub(_impersonal, visible).split())
 

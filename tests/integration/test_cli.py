@@ -113,6 +113,27 @@ def test_score_passes_fields_through_and_keeps_every_line(listener: Listener, mo
     assert "3 of the lines could not be scored" in done.err
 
 
+def test_score_survives_noise(listener: Listener, model: Path, tmp_path: Path) -> None:
+    """Half characters, bytes that are no UTF-8 and endless nesting each cost their own line only."""
+    rows = [
+        b'\xef\xbb\xbf{"text": "the parcel is great", "by": "\\ud83d"}',
+        b'{"text": "half \\ud83d"}',
+        b"the \xff\xfe parcel",
+        b'{"a":' * 100_000,
+        b"the parcel is broken\r",
+    ]
+    (tmp_path / "in").write_bytes(b"\n".join(rows))
+    done = listener("score", "--input", "in", "--model", model, "--json")
+    assert done.code == 1
+    first, half, binary, nested, last = done.lines
+    assert (first["by"], half["text"]) == ("\ud83d", "half \ud83d")
+    assert isinstance(first["assessment"], dict)
+    assert isinstance(last["assessment"], dict)
+    assert half["assessment"] is binary["assessment"] is nested["assessment"] is None
+    assert "line 3 is not UTF-8: byte 5 is 0xff" in str(binary["error"])
+    assert "line 4 is not JSON" in str(nested["error"])
+
+
 def test_score_shows_people_a_table(listener: Listener, model: Path, tmp_path: Path) -> None:
     (tmp_path / "in").write_text("the parcel is great and fast [b]\n")
     done = listener("score", "--input", "in", "--model", model)

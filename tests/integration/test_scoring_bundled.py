@@ -9,16 +9,12 @@ import pytest
 import torch
 
 from listener.domain import Assessment
-from listener.sentiment.bundled import BUNDLED, read_bundled
+from listener.sentiment.bundled import read_bundled
 from listener.sentiment.engine_bundled_torch import BundledTorchScorer
 from listener.sentiment.engine_onnx import OnnxScorer
 from listener.sentiment.explain import probability
 from listener.sentiment.scorer import check_model, load_scorer
 from tests.bundled_golden import GOLDEN, documents, texts
-
-pytestmark = pytest.mark.skipif(
-    not (BUNDLED / "model.safetensors").is_file(), reason="the weights of the bundled model are missing"
-)
 
 CLEAR = 0.3  # a lead that rounding activations to bytes cannot turn
 NEAR = 0.03  # what that rounding moves a probability by, on average
@@ -73,13 +69,19 @@ def test_torch_says_nearly_the_same(said: list[Assessment]) -> None:
 
 
 def test_what_it_says_is_what_was_kept() -> None:
-    if not GOLDEN.is_file():
-        pytest.skip(f"{GOLDEN.name} is missing: python -m tests.bundled_golden")
     kept = [json.loads(line) for line in GOLDEN.read_text("utf-8").splitlines()]
     for now, then in zip(documents(), kept, strict=True):
         assert (now["text"], now["sentiment"], now["labels"]) == (then["text"], then["sentiment"], then["labels"])
-        assert now["probabilities"] == pytest.approx(then["probabilities"], abs=DIGITS)
-        assert now["risk"] == pytest.approx(then["risk"], abs=DIGITS)
+        assert now["abstained"] == then["abstained"]
+        for shares in ("probabilities", "emotions", "loyalty"):
+            assert now[shares] == pytest.approx(then[shares], abs=DIGITS)
+        assert (now["risk"], now["wish"]) == pytest.approx((then["risk"], then["wish"]), abs=DIGITS)
+
+
+def test_it_fits_into_the_wheel_with_a_vocabulary_for_its_languages() -> None:
+    bundled = read_bundled()
+    assert sum(file.stat().st_size for file in bundled.path.iterdir()) < 60e6
+    assert 72_000 <= bundled.sizes.rows <= 89_000
 
 
 def test_listener_scores_without_any_configuration(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -64,6 +64,7 @@ def test_a_label_counts_where_it_is_a_sentiment() -> None:
         ({"text": "a", "emotions": "joy"}, "`emotions`"),
         ({"text": "a", "loyalty": ["leave"]}, "repurchase"),
         ({"text": "a", "label": "churn"}, "no label"),
+        ({"text": "a", "experience": 1, "risk": 0}, "differ"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(row: object, says: str, tmp_path: Path) -> None:
@@ -81,6 +82,14 @@ def test_what_is_no_json_or_no_gzip_is_named_too(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl.gz").write_bytes(b"plain")
     with pytest.raises(ParseError, match="line 1"):
         read_rows(tmp_path / "rows.jsonl.gz", identify)
+    whole = gzip.compress(b'{"text": "a", "risk": 1}\n' * 99)
+    for damaged in (whole[:20], whole[:15] + b"\xff\xff" + whole[17:]):
+        (tmp_path / "rows.jsonl.gz").write_bytes(damaged)
+        with pytest.raises(ParseError, match="line"):
+            read_rows(tmp_path / "rows.jsonl.gz", identify)
+    (tmp_path / "rows.jsonl").write_text('{"a":' * 100_000)
+    with pytest.raises(ParseError, match="line 1"):
+        read_rows(tmp_path / "rows.jsonl", identify)
     (tmp_path / "none.jsonl").write_text("\n")
     with pytest.raises(ParseError, match="no rows"):
         read_rows(tmp_path / "none.jsonl", identify)

@@ -23,6 +23,7 @@ from listener.sentiment.prepare import prepared
         ("5 < 6 > 4 <unknown>", "5 < 6 > 4 <unknown>"),
         ("a\x00b\u200b\u202ec\r\n\td", "a bc d"),
         ("soft\u00adhyphen", "softhyphen"),
+        ("здоров\u02bcя", "здоров\u2019я"),
         ("👨\u200d👩\u200d👧 👍🏽 ❤️", "👨\u200d👩\u200d👧 👍🏽 ❤️"),
         ("שלום עולם مرحبا", "שלום עולם مرحبا"),
         ("", ""),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from tests.small_model import HIDDEN, MARK, small_network, small_tokenizer
+from tests.small_model import HIDDEN, MARK, save_small_model, small_network, small_tokenizer
 from training import base, network, train, vocabulary
 from training.datasets import Row, joined, sentiment, targets
 from training.heads import OUTPUTS, PLACES
@@ -306,6 +306,19 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_to_the_last_bit(tmp_
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_checkpoint_of_other_rows_is_refused(tmp_path: Path) -> None:
+    """After a kill and a change of the data its steps would not be the same ones."""
+    plan = [Stage(name="own", rows=ROWS, rate=1e-3, floor=0.0)]
+    other = [Stage(name="own", rows=(*ROWS[1:], ROWS[0]), rate=1e-3, floor=0.0)]
+    assert len({train.named(plan, 1), train.named(other, 1), train.named(plan, 2), train.named(plan * 2, 1)}) == 4
+    file = tmp_path / "checkpoint.pt"
+    first = Learner.made(small_network(), CPU, train.named(plan, 1))
+    train.keep(file, {"step": 3, "learner": first.state()})
+    assert train.resumed(first, file) == 3
+    with pytest.raises(SystemExit, match="other rows"):
+        train.resumed(Learner.made(small_network(), CPU, train.named(other, 1)), file)
+
+
 def test_a_stage_writes_checkpoints_and_takes_up_where_the_last_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,3 +351,14 @@ def test_rows_are_only_reordered() -> None:
     mixed = train.shuffled(ROWS * 5, random.Random(1))
     assert mixed != list(ROWS * 5)
     assert sorted(one.text for one in mixed) == sorted(one.text for one in ROWS * 5)
+
+
+def test_training_goes_on_from_a_model_that_ships(tmp_path: Path) -> None:
+    """Its int8 weights become floats again: each within half a step of what was exported, its tokenizer the same."""
+    net, tokenizer = train.begun(save_small_model(tmp_path / "model"))
+    before, after = small_network().state_dict(), net.state_dict()
+    assert set(before) == set(after)
+    for name, weight in before.items():
+        step = weight.abs().amax(dim=-1, keepdim=True) / 127 if weight.ndim == 2 else torch.zeros(1)
+        assert bool(((after[name] - weight).abs() <= step / 2 + 1e-6).all()), name
+    assert tokenizer.encode("pakk oli hea").ids == small_tokenizer().encode("pakk oli hea").ids

@@ -21,13 +21,14 @@ from training.datasets import PUBLIC, PublicSet, joined, leaning, read_sentiment
 from training.heads import OUTPUTS, PLACES
 
 CODE = re.compile(r"[n0p]\|[01]\|(-|[aidfjsut]{1,8})\|(-|[brsw]{1,4})\|[01]")
-KINDS = {"review", "post", "forum", "comment", "appreview", "headline", "question", "reply", "chat"}
+KINDS = {"review", "post", "forum", "comment", "appreview", "headline", "question", "reply", "chat", "article"}
 FEWEST = {
     "et": 2500,
     **dict.fromkeys(("en", "ru"), 1000),
     **dict.fromkeys(("fi", "lv", "lt", "de", "sv", "uk", "pl"), 400),
     **dict.fromkeys(("fr", "es", "it", "pt"), 200),
 }
+NAMED = (("x", 5), ("y", None), ("z", 8))  # sets of twelve rows, and how many are taken a turn
 HELD_OUT = ("et", "en", "ru", "fi", "lv", "lt", "de")
 
 
@@ -171,7 +172,7 @@ def test_every_mention_is_learnt_from_or_held_back(mentions: list[own.Mention]) 
     assert sum(map(len, parts.values())) == len(mentions)
     assert len(set.union(*texts.values())) == len(mentions)
     assert texts["val"] == {mention.text for mention in mentions if mention.author == own.HELD_OUT}
-    assert 0.08 < len(texts["calibration"]) / (len(mentions) - len(texts["val"])) < 0.12
+    assert texts["calibration"] == {mention.text for mention in mentions if mention.author in own.CALIBRATION}
     assert {row.language for row in parts["train"]} == {row.language for row in parts["calibration"]} == set(FEWEST)
 
 
@@ -294,6 +295,26 @@ def test_of_a_large_set_the_first_by_hash_are_learnt_from(tmp_path: Path) -> Non
     assert len(datasets.rows_of(tmp_path, chosen, "val")) == 9
 
 
+def test_each_turn_takes_the_next_rows_and_begins_again_at_the_end(tmp_path: Path) -> None:
+    texts = sorted((f"text {number}" for number in range(12)), key=digest)
+    write(tmp_path, "sentiment.x.en", *((text, "positive") for text in texts))
+    chosen = PublicSet(name="sentiment.x.en", read=read_sentiment, take=5)
+    turns = [[row.text for row in datasets.rows_of(tmp_path, chosen, "train", turn)] for turn in range(3)]
+    assert turns == [texts[:5], texts[5:10], [*texts[10:], *texts[:3]]]
+    whole = PublicSet(name="sentiment.x.en", read=read_sentiment)
+    assert [row.text for row in datasets.rows_of(tmp_path, whole, "train", 1)] == texts
+
+
+def test_what_was_learnt_from_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = sorted((f"text {number}" for number in range(12)), key=digest)
+    sets = tuple(PublicSet(name=f"sentiment.{name}.en", read=read_sentiment, take=take) for name, take in NAMED)
+    for chosen in sets:
+        write(tmp_path, chosen.name, *((f"{chosen.name} {text}", "positive") for text in texts))
+    monkeypatch.setattr(datasets, "PUBLIC", sets)
+    counts = Counter(row.origin for row in datasets.learnt(tmp_path))
+    assert counts == {"sentiment.x.en": 10, "sentiment.y.en": 12, "sentiment.z.en": 12}
+
+
 def test_a_text_that_two_sets_label_becomes_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sets = {"sentiment.x.en": ("en", "Hello"), "emotion.x.en": ("en", "hello"), "sentiment.x.de": ("de", "Hello")}
     for name, (lang, text) in sets.items():
@@ -365,3 +386,5 @@ def test_the_card_says_what_was_learnt_from(tmp_path: Path, monkeypatch: pytest.
     assert "61,234" in body
     assert "| the figures |" in body
     assert "{" not in body
+    assert "an earlier round" not in body
+    assert "an earlier round" in card.card(tmp_path, 61_234, "", further=True)

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from listener.sentiment import engine_onnx
 from listener.sentiment.bundled import read_bundled
 from listener.sentiment.engine_onnx import OnnxScorer
 from tests.small_model import WORDS, calibration, reconfigure, save_small_model, small_network, small_tokenizer
-from training import calibrate, datasets, evaluate, export, frozen, make, network, reading
+from training import calibrate, datasets, evaluate, export, frozen, heads, make, network, own, reading
 from training.datasets import Row, joined, sentiment, targets
 from training.evaluate import Held, Reader
 from training.heads import OUTPUTS, PLACES, SENTIMENTS
@@ -115,7 +116,7 @@ def test_texts_are_read_in_batches_of_one_length(lengths: list[int]) -> None:
     seen = []
     for places, block, mask in reading.grouped(ids):
         assert block.shape == mask.shape
-        assert block.shape[1] % reading.STEP == 0
+        assert block.shape[1] % engine_onnx.STEP == 0
         assert block.size <= max(reading.TOKENS, block.shape[1])
         assert mask.sum(axis=1).tolist() == [lengths[place] for place in places]
         assert (block == np.where(mask, 7, 1)).all()
@@ -318,6 +319,42 @@ def test_every_line_of_the_table_is_a_number() -> None:
     assert all(0 <= value <= 100 for name, (_, value) in table.items() if name not in absent)
 
 
+def test_a_set_of_two_sentiments_has_no_say_on_where_the_third_begins() -> None:
+    sides = ["negative", "positive"] * 20
+    rows = [row("film", joined(sentiment(side), targets(risk=0)), origin=FILMS) for side in sides]
+    rows += [row("mention", sentiment(side)) for side in heads.SENTIMENTS * 3]
+    rows += [row("no sentiment", targets(risk=1), origin=FEELINGS)]
+    truth = np.array([one.targets for one in rows])
+    found = calibrate.three_sided(rows, truth)
+    assert np.isnan(found[:40, SIDES]).all()
+    assert (found[:40, RISK] == 0).all()
+    assert np.array_equal(found[40:], truth[40:], equal_nan=True)
+    assert not np.isnan(truth[:40, SIDES]).any()
+
+
+def test_an_author_who_wrote_more_complaints_than_there_are_weighs_less_on_them() -> None:
+    """Six of eight mentions tell of trouble where usually one in four does; then a share of 0.25 passes."""
+    risks = [1.0] * 6 + [0.0] * 2
+    rows = [row(f"{place}", joined(sentiment("negative"), targets(risk=risk))) for place, risk in enumerate(risks)]
+    rows.append(row("film", targets(risk=1), origin=FILMS))
+    truth = np.array([one.targets for one in rows])
+    found = calibrate.weights(rows, truth, {"risk": 0.25})
+    weighed = found[:8, RISK]
+    assert weighed[:6].sum() / weighed.sum() == pytest.approx(0.25)
+    assert weighed.sum() == pytest.approx(8)
+    assert found[8, RISK] == rows[8].weight
+    assert (found[:8, SIDES] == 1).all()
+    assert np.array_equal(calibrate.weights(rows, truth, {}), np.ones((9, len(OUTPUTS))))
+
+
+def test_usual_shares_are_those_of_the_authors_who_kept_to_the_guidelines() -> None:
+    shares = calibrate.usual_shares()
+    assert list(shares) == list(OUTPUTS)
+    assert sum(shares[f"sentiment/{side}"] for side in heads.SENTIMENTS) == pytest.approx(1)
+    told = [mention.settled.experience for mention in own.mentions() if mention.author in own.USUAL]
+    assert shares["risk"] == pytest.approx(sum(told) / len(told))
+
+
 def test_what_is_measured_is_what_the_daemon_says(saved: Path, tmp_path: Path) -> None:
     folder = save_small_model(tmp_path / "own", calibration={"default": calibration(scale={"risk": 0.7})})
     held = Held(rows=[row(text) for text in TEXTS])
@@ -339,6 +376,27 @@ def test_logits_are_read_once_for_the_same_weights(tmp_path: Path) -> None:
     (folder / export.GRAPH).write_bytes(graph)
     fewer = Held(rows=held.rows[:3])
     assert np.array_equal(evaluate.kept_logits(folder, fewer), logits[:3])
+    other = Held(rows=[row(TEXTS[9]), *held.rows[1:3]])
+    assert not np.array_equal(evaluate.kept_logits(folder, other)[0], logits[0])
+
+
+def test_what_the_frozen_encoder_said_of_other_rows_is_refused(tmp_path: Path) -> None:
+    rows = [row(text) for text in TEXTS[:3]]
+    said = np.full((3, len(OUTPUTS)), 0.25)
+    np.savez(tmp_path / "frozen.npz", said=said, digest=frozen.digest_of(rows))
+    assert np.array_equal(evaluate.frozen_reader(tmp_path / "frozen.npz", Held(rows=rows)).said, said)
+    with pytest.raises(SystemExit, match="run training"):
+        evaluate.frozen_reader(tmp_path / "frozen.npz", Held(rows=rows[::-1]))
+
+
+def test_labels_of_two_readers_can_be_compared() -> None:
+    said = np.full((2, len(OUTPUTS)), 0.1)
+    said[0, SIDES], said[1, SIDES], said[1, RISK] = [0.2, 0.2, 0.6], [0.5, 0.3, 0.2], 0.5
+    found = evaluate.labelled(reader(said))
+    assert found.shape == (2, len(OUTPUTS) - 2)
+    assert found[:, 0].tolist() == [2, 0]
+    assert found[:, 1].tolist() == [0, 1]
+    assert found[:, 2:].sum() == 0
 
 
 def test_the_frozen_encoder_learns_every_output_from_what_is_labelled() -> None:
@@ -355,10 +413,31 @@ def test_the_frozen_encoder_learns_every_output_from_what_is_labelled() -> None:
     assert ((said[:, 3:] > 0.5) == (features[:, 3:] > 0)).mean() > 0.9
 
 
-def test_what_is_made_is_not_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trained = tmp_path / "seed-3"
+@pytest.mark.parametrize(("start", "name"), [(None, "seed-3"), (Path("model"), "further-3")])
+def test_what_is_made_is_not_made_again(
+    start: Path | None, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = tmp_path / name
     for file in (network.WEIGHTS, frozen.FILE, "figures.md", "model/NOTICE"):
         (trained / file).parent.mkdir(parents=True, exist_ok=True)
         (trained / file).write_text("made")
-    assert make.make(tmp_path / "data", tmp_path, 3) == trained / "model"
+    assert make.make(tmp_path / "data", tmp_path, 3, start) == trained / "model"
     assert capsys.readouterr().out == ""
+
+
+def test_the_frozen_encoder_reads_each_text_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before comes from the file, and every text gets its own vector, in the order asked for."""
+    read: list[str] = []
+
+    def reading_of(folder: Path, texts: list[str], output: str) -> NDArray[np.float32]:
+        read.extend(texts)
+        return reading.read(folder, texts, output)
+
+    monkeypatch.setattr(frozen, "read", reading_of)
+    save_small_model(tmp_path / frozen.MODEL)
+    first = frozen.vectors(tmp_path, TEXTS[:4])
+    again = frozen.vectors(tmp_path, [TEXTS[5], *TEXTS[3::-1], TEXTS[3]])
+    assert read == [*TEXTS[:4], TEXTS[5]]
+    assert (again[1:5] == first[::-1]).all()
+    assert (again[5] == first[3]).all()
+    assert first == pytest.approx(reading.read(tmp_path / frozen.MODEL, TEXTS[:4], "embedding"), abs=1e-2)
