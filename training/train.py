@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import os
 import random
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -238,6 +239,8 @@ def work(rank: int, shares: int, folder: Path, out: Path, start: Path | None, ti
     """One process: all stages, its part of every batch."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if shares > 1:
+        # torch sends it to workers whose parent has died; a shell's background jobs are born deaf to it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         torch.set_num_threads(1)
         dist.init_process_group("gloo", init_method=f"file://{out.absolute()}/meeting", rank=rank, world_size=shares)
     torch.manual_seed(seed)
