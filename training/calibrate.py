@@ -1,6 +1,6 @@
 """Calibrate an exported model: make its outputs probabilities, and choose where a probability becomes a label.
 
-Everything is fitted on what the int8 model says of texts that it did not learn from: the mentions of an author whom
+Everything is fitted on what the int8 model says of texts that it did not learn from: the mentions of authors whom
 training leaves out, and half of the public validation rows (the other half and another author measure it).
 
     python -m training.calibrate --model DIR --data DIR
@@ -150,7 +150,7 @@ def weights(chosen: Sequence[Row], truth: Array, usual: Mapping[str, float]) -> 
 
 
 def usual_shares() -> dict[str, float]:
-    """How often each label is true of the mentions whose authors kept to the shares of the guidelines."""
+    """How often each label is true of the mentions of the authors who came near to the guidelines' shares."""
     rows = datasets.own("train", authors=own.USUAL)
     return dict(zip(OUTPUTS, np.array([row.targets for row in rows]).mean(axis=0).tolist(), strict=True))
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HELD_OUT = "h"  # the author whose mentions measure the model
-USUAL = "abc"  # the authors who kept to the shares of labels in the guidelines
-CALIBRATION = "mp"  # the authors whose mentions calibrate it: neither is learnt from
+CALIBRATION = "mp"  # the authors whose mentions calibrate it; none of these is learnt from
+USUAL = "abc"  # the authors who came near to the shares of labels in the guidelines
 FOLDER = Path(__file__).with_name("data") / "own"
 WORD = re.compile(r"\w+")
 SENTIMENT_CODES = {"n": "negative", "0": "neutral", "p": "positive"}

@@ -60,7 +60,7 @@ class Stage:
 
 
 def stages(folder: Path, seed: int) -> list[Stage]:
-    """What is learnt, stage after stage. The Estonian valence corpus, small and long, is read twice a stage."""
+    """What is learnt, stage after stage. The Estonian valence corpus, small and long, is read more often."""
     return [
         Stage(name="public", rows=tuple(read_through(folder, seed, 0)), rate=1.5e-4, floor=0.3),
         Stage(name="again", rows=tuple(read_through(folder, seed + 1, 1)), rate=1.2e-4, floor=0.3),

@@ -347,7 +347,7 @@ def test_an_author_who_wrote_more_complaints_than_there_are_weighs_less_on_them(
     assert np.array_equal(calibrate.weights(rows, truth, {}), np.ones((9, len(OUTPUTS))))
 
 
-def test_usual_shares_are_those_of_the_authors_who_kept_to_the_guidelines() -> None:
+def test_usual_shares_are_those_of_the_authors_near_to_the_guidelines() -> None:
     shares = calibrate.usual_shares()
     assert list(shares) == list(OUTPUTS)
     assert sum(shares[f"sentiment/{side}"] for side in heads.SENTIMENTS) == pytest.approx(1)
