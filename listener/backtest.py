@@ -22,6 +22,7 @@ from listener.matching import Matcher
 from listener.metrics import Metrics
 from listener.normalise import normalise
 from listener.pipeline import Parts, deliver, evaluate, refresh, score
+from listener.protocols import Languages
 from listener.sentiment.scorer import ThreadedScorer
 from listener.sources.file import File
 from listener.store import Database, mentions, migrate
@@ -58,7 +59,7 @@ class Labelled:
     def __init__(self, labels: Mapping[str, str]) -> None:
         self._labels = labels
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:  # noqa: ARG002 -- people's labels have no calibration
         """Certain assessments. Raises ScoringError when a text has no label."""
         return [self._assessment(text) for text in texts]
 

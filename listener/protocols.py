@@ -5,6 +5,8 @@ from typing import Protocol
 
 from listener.domain import Assessment, Notification, Page, Request
 
+Languages = Sequence[str | None] | None
+
 
 class Fetch(Protocol):
     """The polite HTTP client as one source sees it."""
@@ -17,8 +19,12 @@ class Fetch(Protocol):
 class Scorer(Protocol):
     """A model. Synchronous: the caller puts it on a thread."""
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
-        """One assessment a text, in order. Raises ScoringError when the batch cannot be scored."""
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
+        """One assessment a text, in order. Raises ScoringError when the batch cannot be scored.
+
+        ``languages`` has each text's language (ISO 639-1), None for one that is not known; without them a model to
+        which they matter finds them out.
+        """
         ...
 
 

@@ -16,7 +16,7 @@ from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher, compile_brand
 from listener.metrics import Metrics
 from listener.pipeline import Parts, poll, refresh, score
-from listener.protocols import Fetch
+from listener.protocols import Fetch, Languages
 from listener.sentiment.scorer import on_thread
 from listener.sources.base import BaseSource
 from listener.store import Database
@@ -29,13 +29,13 @@ class Scripted(BaseSource):
     _script: list[PollResult | SourceError] = PrivateAttr(default_factory=list)
     _seen: list[Checkpoint] = PrivateAttr(default_factory=list)
 
-    def items(self, page: Page) -> Iterable[Any]:  # noqa: ARG002 -- never asked
+    def items(self, page: Page) -> Iterable[Any]:
         return ()
 
     def mention(self, item: Any) -> RawMention:
         raise AssertionError(item)
 
-    async def poll(self, fetch: Fetch, checkpoint: Checkpoint) -> PollResult:  # noqa: ARG002 -- nothing to fetch
+    async def poll(self, fetch: Fetch, checkpoint: Checkpoint) -> PollResult:
         self._seen.append(checkpoint)
         step = self._script.pop(0)
         if isinstance(step, SourceError):
@@ -46,7 +46,7 @@ class Scripted(BaseSource):
 class Words:
     """A model that reads one word."""
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
         if any("poison" in text for text in texts):
             raise ScoringError("poison")
         return [assessment(0.95 if "awful" in text else 0.05) for text in texts]

@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from training import readings
 from training.heads import EMOTIONS, LOYALTY, OUTPUTS, SENTIMENTS
 from training.own import CALIBRATION, HELD_OUT, mentions
 
 UNKNOWN = math.nan
-TURNS = 2  # how often training goes through the public sets
+TURNS = 3  # how often training has gone through the public sets, other rows of the big ones each time
 SUFFIX = ".jsonl.gz"
 EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 CEDR = ("anger", "fear", "joy", "sadness", "surprise")
@@ -224,7 +225,8 @@ def rows_of(folder: Path, chosen: PublicSet, split: str, turn: int = 0) -> list[
 def public(folder: Path, split: str, tiers: str = "A", *, turn: int = 0) -> list[Row]:
     """The rows of all sets of ``tiers``; a text that several sets of one language label becomes one training row.
 
-    Sets of tier A must be there; of the others those that are. ``turn`` is as in ``rows_of``.
+    Sets of tier A must be there; of the others those that are. ``turn`` is as in ``rows_of``. Training rows also have
+    what our readers agree on (``completed``).
     """
     wanted = [chosen for chosen in PUBLIC if chosen.tier in tiers]
     there = [chosen for chosen in wanted if chosen.tier == "A" or (folder / f"{chosen.name}{SUFFIX}").is_file()]
@@ -232,15 +234,26 @@ def public(folder: Path, split: str, tiers: str = "A", *, turn: int = 0) -> list
     if split != "train":
         return found
     merged: dict[tuple[str, str], Row] = {}
-    for row in found:
+    for row in map(completed, found):
         key = row.language, row.text.casefold()
         before = merged.get(key)
         merged[key] = row if before is None else replace(before, targets=joined(before.targets, row.targets))
     return list(merged.values())
 
 
+def was_read(row: Row) -> bool:
+    """Whether our readers read the text."""
+    return readings.name_of(row.text) in readings.known()
+
+
+def completed(row: Row) -> Row:
+    """The row with what two readers agree on besides, where the text was read; its set's own labels stand."""
+    besides = readings.known().get(readings.name_of(row.text))
+    return row if besides is None else replace(row, targets=joined(row.targets, besides))
+
+
 def learnt(folder: Path) -> list[Row]:
-    """The public rows that training sees, each once: those of both turns."""
+    """The public rows that training sees, each once: those of all turns."""
     found = [row for turn in range(TURNS) for row in public(folder, "train", turn=turn)]
     return list({(row.language, row.text.casefold()): row for row in found}.values())
 

@@ -45,8 +45,9 @@ REPORT_EVERY = 20
 VALENCE = "sentiment.ekt1-valence.et"
 AIMED = ("sentiment.umsab", "complaint.preotiuc")  # the sets for which the ceiling is asked, taken whole
 BESIDE = 7_000  # rows in the ceiling's stage of the other sets that forbid shipping, of our own, and of tier A each
+NAMES = ("public", "again", "own")  # of the stages
 OWN_EPOCHS = 3
-PUBLIC_SHARE = 0.4  # public rows beside each of ours in the last stage
+PUBLIC_SHARE = 1.2  # public rows beside each of ours in the last stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def stages(folder: Path, seed: int) -> list[Stage]:
     """What is learnt, stage after stage. The Estonian valence corpus, small and long, is read more often."""
     return [
         Stage(name="public", rows=tuple(read_through(folder, seed, 0)), rate=1.5e-4, floor=0.3),
-        Stage(name="again", rows=tuple(read_through(folder, seed + 1, 1)), rate=1.2e-4, floor=0.3),
+        Stage(name="again", rows=tuple(read_through(folder, seed + 1, seed)), rate=1.2e-4, floor=0.3),
         Stage(name="own", rows=tuple(with_ours(folder, seed)), rate=1.0e-4, floor=0.0),
     ]
 
@@ -76,18 +77,20 @@ def read_through(folder: Path, seed: int, turn: int) -> list[Row]:
 
 
 def with_ours(folder: Path, seed: int) -> list[Row]:
-    """Our own mentions several times, each time with other public rows beside them, so that nothing is unlearnt.
+    """Our own mentions several times, each time with public rows beside them, so that nothing is unlearnt.
 
-    From the second time on some are typed more carelessly. The Estonian valence corpus comes along each time.
+    Public texts that our readers read, the Estonian valence corpus among them, come along each time, the others as they
+    are drawn. From the second time on some of our mentions are typed more carelessly.
     """
     ours, draw = datasets.own("train"), random.Random(seed)
-    public = datasets.public(folder, "train")
-    valence = [row for row in public if row.origin == VALENCE]
+    public = datasets.learnt(folder)
+    read = [row for row in public if datasets.was_read(row)]
+    others = [row for row in public if not datasets.was_read(row)]
     mixed: list[Row] = []
     for turn in range(OWN_EPOCHS):
-        beside = draw.sample(public, min(len(public), round(PUBLIC_SHARE * len(ours))))
+        beside = draw.sample(others, min(len(others), round(PUBLIC_SHARE * len(ours))))
         typed = [replace(row, text=sloppy(row.text, row.language, draw)) for row in ours] if turn else ours
-        mixed += shuffled(typed + valence + beside, draw)
+        mixed += shuffled(typed + read + beside, draw)
     return mixed
 
 
@@ -235,8 +238,10 @@ class Progress:
         self.started, self.tokens, self.loss, self.steps = time.monotonic(), 0, 0.0, 0
 
 
-def work(rank: int, shares: int, folder: Path, out: Path, start: Path | None, tiers: str, seed: int) -> None:
-    """One process: all stages, its part of every batch."""
+def work(
+    rank: int, shares: int, folder: Path, out: Path, start: Path | None, tiers: str, wanted: Sequence[str], seed: int
+) -> None:
+    """One process: all wanted stages, its part of every batch."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if shares > 1:
         # torch sends it to workers whose parent has died; a shell's background jobs are born deaf to it.
@@ -245,7 +250,7 @@ def work(rank: int, shares: int, folder: Path, out: Path, start: Path | None, ti
         dist.init_process_group("gloo", init_method=f"file://{out.absolute()}/meeting", rank=rank, world_size=shares)
     torch.manual_seed(seed)
     net, tokenizer = begun(start) if start else untrained(folder, out)
-    plan = ceiling(folder, tiers, seed) if tiers else stages(folder, seed)[1 if start else 0 :]
+    plan = ceiling(folder, tiers, seed) if tiers else [one for one in stages(folder, seed) if one.name in wanted]
     learner = Learner.made(net.train(), device, named(plan, seed))
     checkpoint = out / "checkpoint.pt"
     done = resumed(learner, checkpoint)
@@ -353,6 +358,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, help="a finished run, or a model directory, to go on from")
     parser.add_argument("--tiers", default="", help="learn from sets of these tiers (BC): never to ship")
+    parser.add_argument(
+        "--stages", nargs="+", choices=NAMES, help="which stages (default: all, after a start all but the first)"
+    )
     arguments = parser.parse_args()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -363,7 +371,8 @@ def main() -> None:
         untrained(arguments.data, out)
     (out / "meeting").unlink(missing_ok=True)
     shares = 1 if torch.cuda.is_available() else min(PROCESSES, os.cpu_count() or 1)
-    work_arguments = (shares, arguments.data, out, arguments.start, arguments.tiers, arguments.seed)
+    wanted = arguments.stages or NAMES[1 if arguments.start else 0 :]
+    work_arguments = (shares, arguments.data, out, arguments.start, arguments.tiers, wanted, arguments.seed)
     if shares == 1:
         work(0, *work_arguments)
     else:

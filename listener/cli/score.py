@@ -88,14 +88,15 @@ def score(
         numbered = _given(texts) if texts else _read(stream)
         for lines in _chunks(numbered):
             good = [line for line in lines if line.problem is None]
-            results = iter(score_safely(scorer, [line.fields["text"] for line in good]))
+            texts_, languages = [line.fields["text"] for line in good], [identify(line.fields["text"]) for line in good]
+            results = iter(zip(score_safely(scorer, texts_, languages), languages, strict=True))
             for line in lines:
-                result = line.problem or next(results)
+                result, language = (line.problem, None) if line.problem else next(results)
                 failed += not isinstance(result, Assessment)
-                document = _document(line, result)
+                document = _document(line, result, language)
                 if explained is not None and isinstance(result, Assessment):
                     output = f"sentiment/{result.sentiment.value}" if explained == "sentiment" else explained
-                    document |= _explanation(scorer, line.fields["text"], output, show=not json_)
+                    document |= _explanation(scorer, line.fields["text"], language, output, show=not json_)
                 if json_:
                     print_json(document)
                 else:
@@ -159,16 +160,16 @@ def _chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _document(line: Line, result: object) -> dict[str, Any]:
+def _document(line: Line, result: object, language: str | None) -> dict[str, Any]:
     if isinstance(result, Assessment):
-        return {**line.fields, "assessment": assessment_json(result, identify(line.fields["text"]))}
+        return {**line.fields, "assessment": assessment_json(result, language)}
     return {**line.fields, "assessment": None, "error": str(result)}
 
 
-def _explanation(scorer: Scorer, text: str, output: str, *, show: bool) -> dict[str, Any]:
+def _explanation(scorer: Scorer, text: str, language: str | None, output: str, *, show: bool) -> dict[str, Any]:
     """What goes into the document; with ``show`` it is printed too, the text with its words marked."""
     try:
-        found = explain(scorer, text, output)
+        found = explain(scorer, text, output, language=language)
     except ScoringError as error:
         raise typer.BadParameter(str(error), param_hint="--explain") from None
     if show:

@@ -21,7 +21,7 @@ async def score(parts: Parts) -> int:
         return 0
     try:
         with parts.metrics.scoring_seconds.time():
-            results = await parts.scorer.score([claim.text for claim in claims])
+            results = await parts.scorer.score([claim.text for claim in claims], [claim.lang for claim in claims])
     except asyncio.CancelledError:  # a stop in good order gives back what it took
         await asyncio.shield(scoring.release(parts.database, claims))
         raise

@@ -19,6 +19,7 @@ from transformers import BertConfig, BertModel
 
 from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
+from listener.protocols import Languages
 from listener.sentiment.batching import batches
 from listener.sentiment.bundled import WEIGHTS, Bundled, Sizes
 from listener.sentiment.reading import Floats, Reader, padded
@@ -55,8 +56,8 @@ class BundledTorchScorer:
         for module in modules:
             module.to(device)
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
-        """One assessment a text, in order.
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
+        """One assessment a text, in order; ``languages`` is as in ``protocols.Scorer``.
 
         Raises ScoringError when a text cannot be judged (see ``Reader.windows``) or when the model fails.
         """
@@ -69,7 +70,7 @@ class BundledTorchScorer:
                 logits[group] = self._logits(torch.from_numpy(ids), torch.from_numpy(mask))
             except (RuntimeError, ValueError, MemoryError) as error:  # out of memory is a RuntimeError in torch
                 raise ScoringError(f"the model failed on {len(group)} texts: {type(error).__name__}") from error
-        return self._reader.assessments(texts, windows, logits)
+        return self._reader.assessments(texts, languages, windows, logits)
 
     def _logits(self, ids: torch.Tensor, mask: torch.Tensor) -> Floats:
         ids, mask = ids.to(self._device), mask.to(self._device)

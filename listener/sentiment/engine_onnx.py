@@ -11,6 +11,7 @@ import onnxruntime
 
 from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
+from listener.protocols import Languages
 from listener.sentiment.batching import even_batches
 from listener.sentiment.bundled import GRAPH, Bundled
 from listener.sentiment.reading import Floats, Reader, mean_embeddings, padded
@@ -38,13 +39,13 @@ class OnnxScorer:
         self._reader = Reader(bundled)
         self._session = _session(bundled)
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
-        """One assessment a text, in order.
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
+        """One assessment a text, in order; ``languages`` is as in ``protocols.Scorer``.
 
         Raises ScoringError when a text cannot be judged (see ``Reader.windows``) or when the model fails.
         """
         windows = self._reader.windows(texts)
-        return self._reader.assessments(texts, windows, self._run("logits", windows))
+        return self._reader.assessments(texts, languages, windows, self._run("logits", windows))
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """What the encoder makes of each text: a vector of length 1, [texts, hidden]; near ones mean alike.

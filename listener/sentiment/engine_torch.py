@@ -21,6 +21,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
+from listener.protocols import Languages
 from listener.sentiment.batching import batches
 from listener.sentiment.directory import read_directory
 from listener.sentiment.labels import read_logits
@@ -62,8 +63,8 @@ class TransformersScorer:
         self._pad = self._tokenizer.pad_token_id
         self._wordless = frozenset(self._tokenizer.all_special_ids)  # the unknown token is one of them
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
-        """One assessment a text, in order.
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:  # noqa: ARG002 -- such models have one calibration
+        """One assessment a text, in order, the same in all ``languages``.
 
         Raises ScoringError when a text cannot be read (only digits and punctuation, no token that the model knows, over
         ``windows.CHARS_MAX`` characters) or when the model fails.

@@ -70,15 +70,18 @@ def pieces(text: str) -> list[tuple[int, int]]:
     return [(group[0][0], group[-1][1]) for group in groups]
 
 
-def explain(scorer: Scorer, text: str, output: str = "risk") -> list[Contribution]:
+def explain(scorer: Scorer, text: str, output: str = "risk", *, language: str | None = None) -> list[Contribution]:
     """What each word of ``text`` adds to the log-odds of ``output``, the largest first.
+
+    What is left is read as in the ``language`` of the whole (ISO 639-1; None: not known): a guess from fewer words
+    could be another, and the difference between two calibrations would look like the word's.
 
     ``sentiment`` means the one that the whole text has. A word without which nothing can be judged (the only one) is
     not in the list. Scores one text a word, at most ``PIECES_MAX`` and the whole. Raises ScoringError when the text
     cannot be judged or the model has no such output.
     """
     places = pieces(text)
-    whole, *others = score_safely(scorer, [text, *_without(text, places)])
+    whole, *others = score_safely(scorer, [text, *_without(text, places)], [language] * (1 + len(places)))
     if isinstance(whole, ScoringError):
         raise whole
     chosen = f"sentiment/{whole.sentiment.value}" if output == "sentiment" else output

@@ -16,6 +16,7 @@ from tokenizers import Encoding, Tokenizer
 
 from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
+from listener.protocols import Languages
 from listener.sentiment.bundled import TOKENIZER, Bundled
 from listener.sentiment.labels import read_logits
 from listener.sentiment.language import identify
@@ -82,16 +83,20 @@ class Reader:
                 else "the model knows too few words of the text"
             )
 
-    def assessments(self, texts: Sequence[str], windows: Sequence[Window], logits: Floats) -> list[Assessment]:
+    def assessments(
+        self, texts: Sequence[str], languages: Languages, windows: Sequence[Window], logits: Floats
+    ) -> list[Assessment]:
         """One assessment a text, labelled, from the logits [windows, outputs] of all its windows.
 
+        ``languages`` is as in ``protocols.Scorer``; each chooses the calibration.
         Raises ScoringError when a logit is not a number.
         """
         decisions, heads, name = self._bundled.decisions, self._bundled.heads, self._bundled.name
         if not np.isfinite(logits).all():
             raise ScoringError("the model answered with a value that is not a number")
-        # Where no language differs from the others there is no need to know it.
-        languages = [identify(text) if decisions.languages else None for text in texts]
+        if languages is None:
+            # Where no language differs from the others there is no need to know it.
+            languages = [identify(text) if decisions.languages else None for text in texts]
         read = [
             read_logits(decisions.calibration(languages[window.text]).of(one), heads, model=name)
             for window, one in zip(windows, logits.tolist(), strict=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
-from listener.protocols import Scorer
+from listener.protocols import Languages, Scorer
 from listener.sentiment.bundled import Bundled, is_bundled, read_bundled
 from listener.sentiment.directory import read_directory
 
@@ -72,17 +72,21 @@ def _may_have_gpu() -> bool:
     return any(Path(file).exists() for file in GPU_FILES) and not version("torch").endswith("+cpu")
 
 
-def score_safely(scorer: Scorer, texts: Sequence[str]) -> list[Assessment | ScoringError]:
-    """One result a text, in order: a batch that fails is halved until the text that it fails on stands alone."""
+def score_safely(scorer: Scorer, texts: Sequence[str], languages: Languages = None) -> list[Assessment | ScoringError]:
+    """One result a text, in order: a batch that fails is halved until the text that it fails on stands alone.
+
+    ``languages`` is as in ``protocols.Scorer``.
+    """
     if not texts:
         return []
     try:
-        return [*scorer.score(texts)]
+        return [*scorer.score(texts, languages)]
     except ScoringError as error:
         if len(texts) == 1:
             return [error]
         middle = len(texts) // 2
-        return [*score_safely(scorer, texts[:middle]), *score_safely(scorer, texts[middle:])]
+        first, second = (None, None) if languages is None else (languages[:middle], languages[middle:])
+        return [*score_safely(scorer, texts[:middle], first), *score_safely(scorer, texts[middle:], second)]
 
 
 class ThreadedScorer:
@@ -95,10 +99,10 @@ class ThreadedScorer:
         self._scorer = scorer
         self._executor = executor
 
-    async def score(self, texts: Sequence[str]) -> list[Assessment | ScoringError]:
+    async def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment | ScoringError]:
         """One result a text, in order; see ``score_safely``."""
         return await asyncio.get_running_loop().run_in_executor(
-            self._executor, score_safely, self._scorer, tuple(texts)
+            self._executor, score_safely, self._scorer, tuple(texts), languages
         )
 
 

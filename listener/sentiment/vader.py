@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 from listener.domain import Assessment, Probabilities, Sentiment
 from listener.errors import ConfigError, Fault
+from listener.protocols import Languages
 
 LANGUAGE = "en"
 EDGE = 0.05  # the authors' own threshold on the compound score, -1..1
@@ -26,7 +27,7 @@ class Vader:
         self._model = f"vader@{version('vaderSentiment')}"
         self._analyzer = SentimentIntensityAnalyzer()
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:  # noqa: ARG002 -- it knows English only
         """One assessment a text, in order, with sentiment alone."""
         return [self._assessment(self._analyzer.polarity_scores(text)["compound"]) for text in texts]
 

@@ -12,6 +12,7 @@ from listener.fetch import Fetcher
 from listener.matching import Matcher, compile_brand
 from listener.metrics import Metrics
 from listener.pipeline import Parts, poll
+from listener.protocols import Languages
 from listener.sentiment.scorer import on_thread
 from listener.sources.json_api import JsonApi
 from listener.store import Database
@@ -25,7 +26,7 @@ REVIEWS = json.dumps([{"id": number, "text": f"Bolt ride number {number}"} for n
 class Silent:
     """No model is asked here."""
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
         raise AssertionError(texts)
 
 

@@ -25,6 +25,7 @@ from listener.errors import (
     SourceError,
 )
 from listener.pipeline import deliver, evaluate, poll, score
+from listener.protocols import Languages
 from listener.sentiment.scorer import on_thread
 from listener.store import Database, sources
 from tests.mentions import NOW, assessment
@@ -198,7 +199,7 @@ async def test_a_scorer_that_is_stopped_gives_back_what_it_took(database: Databa
     started, go_on = threading.Event(), threading.Event()
 
     class Slow:
-        def score(self, texts: Sequence[str]) -> list[Assessment]:
+        def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
             started.set()
             go_on.wait(10)
             return [assessment(0.1) for _ in texts]

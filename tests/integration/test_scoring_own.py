@@ -184,6 +184,14 @@ def test_a_language_has_a_calibration_of_its_own(tmp_path: Path) -> None:
     assert estonian.probabilities == plain[0].probabilities
 
 
+def test_a_language_that_is_known_is_not_guessed(tmp_path: Path) -> None:
+    scorer = model(tmp_path / "own", calibration={"default": calibration(), "et": calibration(shift={"risk": 50.0})})
+    text = "Pakk jõudis kohale nädal aega hiljem ja oli lisaks veel katki"
+    estonian, latvian, unknown = (said.risk for said in scorer.score([text] * 3, ["et", "lv", None]))
+    assert estonian == pytest.approx(1)
+    assert latvian == unknown != estonian
+
+
 def test_what_is_in_doubt_is_named_and_its_label_stands(tmp_path: Path) -> None:
     texts = drawn(20)
     sure = model(tmp_path / "sure", abstain={"sentiment": 0.0, "risk": [0.5, 0.5]}).score(texts)
@@ -201,8 +209,9 @@ def test_values_that_are_no_numbers_are_no_assessment(tmp_path: Path) -> None:
     """One output is scaled beyond what a float holds."""
     folder = save_small_model(tmp_path / "own")
     scorer = OnnxScorer(read_bundled(folder))
+    windows = scorer._reader.windows(["pakk"])
     with pytest.raises(ScoringError, match="not a number"):
-        scorer._reader.assessments(["pakk"], scorer._reader.windows(["pakk"]), np.full((1, 17), np.nan, np.float32))
+        scorer._reader.assessments(["pakk"], None, windows, np.full((1, 17), np.nan, np.float32))
 
 
 def foreign_graph(folder: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from listener.domain import Assessment, Probabilities
 from listener.errors import ScoringError
+from listener.protocols import Languages
 from listener.sentiment.explain import PIECES_MAX, explain, log_odds, outputs, pieces, probability
 from listener.sentiment.labels import sigmoid
 
@@ -19,9 +20,11 @@ class Additive:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
+        self.languages: list[str | None] = []
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
         self.calls.append(len(texts))
+        self.languages += languages or []
         if not all(text.split() for text in texts):
             raise ScoringError("the text has no letter")
         return [self._said(text) for text in texts]
@@ -43,6 +46,13 @@ def test_all_variants_are_one_call() -> None:
     scorer = Additive()
     explain(scorer, "late and broken")
     assert scorer.calls == [4]
+
+
+def test_what_is_left_is_read_in_the_language_of_the_whole() -> None:
+    scorer = Additive()
+    explain(scorer, "late and broken", language="en")
+    explain(scorer, "late and")
+    assert scorer.languages == ["en"] * 4 + [None] * 3
 
 
 def test_another_output_can_be_asked_for() -> None:

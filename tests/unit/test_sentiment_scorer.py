@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from listener.domain import Assessment, Probabilities
 from listener.errors import ConfigError, Fault, ScoringError
+from listener.protocols import Languages
 from listener.sentiment import bundled
 from listener.sentiment.scorer import check_model, load_scorer, on_thread, score_safely
 
@@ -24,9 +25,11 @@ class Choosy:
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
+        self.languages: list[Languages] = []
 
-    def score(self, texts: Sequence[str]) -> list[Assessment]:
+    def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
         self.sizes.append(len(texts))
+        self.languages.append(languages)
         if "bad" in texts:
             raise ScoringError("the model failed")
         return [said_of(text) for text in texts]
@@ -52,9 +55,15 @@ def test_halving_isolates_one_bad_text_in_few_batches() -> None:
     assert scorer.sizes == [64, 32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1]
 
 
+def test_halves_keep_their_languages() -> None:
+    scorer = Choosy()
+    score_safely(scorer, ["good", "bad", "good"], ["et", None, "en"])
+    assert scorer.languages == [["et", None, "en"], ["et"], [None, "en"], [None], ["en"]]
+
+
 def test_a_bug_is_not_taken_for_a_bad_text() -> None:
     class Broken:
-        def score(self, texts: Sequence[str]) -> list[Assessment]:
+        def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
             raise KeyError(texts[0])
 
     with pytest.raises(KeyError):
@@ -79,9 +88,9 @@ async def test_the_loop_goes_on_while_the_model_works() -> None:
     release = threading.Event()
 
     class Slow(Choosy):
-        def score(self, texts: Sequence[str]) -> list[Assessment]:
+        def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
             assert release.wait(10)
-            return super().score(texts)
+            return super().score(texts, languages)
 
     async with on_thread(Slow) as scorer:
         waiting = asyncio.create_task(scorer.score(["a", "bad"]))
@@ -100,9 +109,9 @@ async def test_a_model_lives_on_one_thread_from_loading_on() -> None:
             super().__init__()
             threads.add(threading.get_ident())
 
-        def score(self, texts: Sequence[str]) -> list[Assessment]:
+        def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
             threads.add(threading.get_ident())
-            return super().score(texts)
+            return super().score(texts, languages)
 
     async with on_thread(Watched) as scorer:
         await asyncio.gather(*(scorer.score(["a"]) for _ in range(5)))
