@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from listener.sentiment.language import identify
 from training import datasets, export, own
 from training.datasets import Row
 from training.heads import HEADS, OUTPUTS, PLACES, SENTIMENTS
@@ -155,13 +156,23 @@ def usual_shares() -> dict[str, float]:
     return dict(zip(OUTPUTS, np.array([row.targets for row in rows]).mean(axis=0).tolist(), strict=True))
 
 
-def decide(logits: Array, chosen: Sequence[Row], usual: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """Calibration, thresholds and the bands of doubt for ``config.json``; ``usual`` is as in ``weights``."""
+def spoken(chosen: Sequence[Row]) -> list[str]:
+    """The language of each text as the daemon identifies it, empty where it cannot tell."""
+    return [identify(row.text) or "" for row in chosen]
+
+
+def decide(
+    logits: Array, chosen: Sequence[Row], languages: Sequence[str], usual: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Calibration, thresholds and the bands of doubt for ``config.json``.
+
+    ``languages`` are those that the daemon will choose a calibration by, empty where it cannot tell; ``usual`` is as in
+    ``weights``.
+    """
     truth = three_sided(chosen, np.array([row.targets for row in chosen]))
     weight = weights(chosen, truth, usual or {})
-    languages = [row.language for row in chosen]
     calibration = {"default": fit(logits, truth, weight, export.identity()["default"])}
-    for language in sorted(set(languages)):
+    for language in sorted(set(languages) - {""}):
         mine = np.array([one == language for one in languages])
         own_fit = fit(logits[mine], truth[mine], weight[mine], calibration["default"])
         if own_fit != calibration["default"]:
@@ -184,7 +195,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = rows(arguments.data)
     logits = read(arguments.model, [row.text for row in chosen]).astype(np.float64)
-    decisions = decide(logits, chosen, usual_shares())
+    decisions = decide(logits, chosen, spoken(chosen), usual_shares())
     file = arguments.model / export.CONFIG
     file.write_text(json.dumps({**json.loads(file.read_text()), **decisions}, indent=1) + "\n", encoding="utf-8")
     export.seal(arguments.model)

@@ -67,6 +67,11 @@ class Held:
         return np.array([row.language for row in self.rows])
 
     @cached_property
+    def spoken(self) -> list[str]:
+        """The language that the daemon takes each text for: it chooses the calibration."""
+        return calibrate.spoken(self.rows)
+
+    @cached_property
     def unseen(self) -> Mask:
         """The rows of the sets that calibration is fitted on, and our own, that it has not looked at."""
         tier = {chosen.name: chosen.tier for chosen in datasets.PUBLIC}
@@ -225,7 +230,7 @@ def reader_of(name: str, model: Path, held: Held) -> Reader:
     """The calibrated int8 model in ``model`` on all rows; its logits are kept beside it."""
     settings = json.loads((model / export.CONFIG).read_text())
     logits = kept_logits(model, held)
-    said = calibrate.probabilities(logits, settings["calibration"], held.languages.tolist())
+    said = calibrate.probabilities(logits, settings["calibration"], held.spoken)
     return Reader(name=name, said=said, thresholds=settings["thresholds"])
 
 
@@ -253,7 +258,7 @@ def compare_exact(model: Path, run: Path, held: Held) -> Iterator[str]:
         ("int8", kept_logits(model, held)[chosen]),
         ("float32", read_exactly(run, [row.text for row in fewer.rows]).astype(np.float64)),
     ):
-        said = calibrate.probabilities(logits, settings["calibration"], fewer.languages.tolist())
+        said = calibrate.probabilities(logits, settings["calibration"], fewer.spoken)
         pair.append(Reader(name=name, said=said, thresholds=settings["thresholds"]))
     labels = [labelled(reader) for reader in pair]
     same = 100 * (labels[0] == labels[1])

@@ -209,7 +209,7 @@ def mix() -> tuple[Array, list[Row]]:
 
 def test_calibration_finds_what_differs_and_its_labels_are_counted_right(tmp_path: Path) -> None:
     logits, rows = mix()
-    decisions = calibrate.decide(logits, rows)
+    decisions = calibrate.decide(logits, rows, [one.language for one in rows])
     found = decisions["calibration"]
     assert set(found) == {"default", "en", "et"}
     assert found["en"]["scale"][RISK] == pytest.approx(0.4, abs=0.15)
@@ -226,6 +226,17 @@ def test_calibration_finds_what_differs_and_its_labels_are_counted_right(tmp_pat
     assert read.calibration("fi").shift == tuple(found["default"]["shift"])
     assert read.thresholds == decisions["thresholds"]
     assert set(read.thresholds) == set(OUTPUTS[3:])
+
+
+def test_texts_whose_language_nobody_can_tell_have_no_calibration_of_their_own() -> None:
+    logits, rows = mix()
+    untold = ["" if one.language == "en" else one.language for one in rows]
+    assert set(calibrate.decide(logits, rows, untold)["calibration"]) == {"default", "et"}
+
+
+def test_a_text_is_calibrated_as_what_the_daemon_takes_it_for() -> None:
+    texts = ["Pakk jõudis kohale nädal aega hiljem ja oli lisaks veel katki", "Ok"]
+    assert calibrate.spoken([row(text) for text in texts]) == ["et", ""]
 
 
 # ----------------------------------------------------------------------------------------------------- the figures
