@@ -11,7 +11,7 @@ from listener.aggregate import FINE_SECS
 from listener.alerts.rules import NegativeShare
 from listener.app import load_settings, matcher_of, rules_of, scorer_of
 from listener.backtest import Labelled, Plan, read_history, run
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, app, err, print_json
+from listener.cli.root import DEFAULT_CONFIG, ConfigOption, LabelOption, app, err, meanings, print_json
 from listener.config import Settings
 from listener.config.models import ScoringOptions
 from listener.matching import Matcher
@@ -30,6 +30,7 @@ def backtest(
     ],
     config: ConfigOption = DEFAULT_CONFIG,
     model: Annotated[Path | None, typer.Option(help="A model directory, instead of the configuration's.")] = None,
+    label: LabelOption = None,
     label_field: Annotated[
         str | None,
         typer.Option(help="Take people's labels (negative, neutral, positive) in this field, not the model."),
@@ -41,6 +42,7 @@ def backtest(
     """Drive the pipeline by the mentions' own times, as fast as it goes; alerts are printed as JSON lines."""
     if tick_secs % FINE_SECS:
         raise typer.BadParameter(f"{tick_secs} is not a multiple of {FINE_SECS}", param_hint="--tick-secs")
+    named = meanings(label)
     settings = load_settings(config) if config.exists() or config != DEFAULT_CONFIG else None
     history, labels = read_history(
         input_,
@@ -57,7 +59,7 @@ def backtest(
             if label_field is not None:
                 return Labelled(labels)
             if model is not None:
-                return load_scorer(model, threads=ScoringOptions().threads)
+                return load_scorer(model, labels=named, threads=ScoringOptions().threads)
             return scorer_of(settings or Settings())
 
         plan = Plan(

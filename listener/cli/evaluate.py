@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from listener.cli.root import JsonOption, app, err, out, print_json, print_table
+from listener.cli.root import JsonOption, LabelOption, app, err, meanings, out, print_json, print_table
 from listener.config.models import ScoringOptions
 from listener.domain import Assessment
 from listener.errors import ScoringError
 from listener.protocols import Scorer
+from listener.sentiment.bundled import is_bundled
 from listener.sentiment.language import identify
 from listener.sentiment.scorer import load_scorer, score_safely
 from listener.sentiment.vader import LANGUAGE, Vader
@@ -48,6 +49,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help=f"A model directory, or `{BUNDLED}` for the one that comes with listener. Repeatable."),
     ] = None,
+    label: LabelOption = None,
     vader: Annotated[
         bool,
         typer.Option("--vader", help="Also VADER, on the English texts: the floor. What it says is taken as certain."),
@@ -63,9 +65,9 @@ def evaluate(
     # Imported here: numpy, which other commands do not need.
     from listener.sentiment.evaluation import Labelled, read_rows, report  # noqa: PLC0415
 
-    rows = read_rows(file, identify)
+    rows, labels = read_rows(file, identify), meanings(label)
     loaders: dict[str, Callable[[], Scorer]] = {
-        name: lambda name=name: load_scorer(None if name == BUNDLED else Path(name), threads=threads)  # type: ignore[misc]
+        name: lambda name=name: _loaded(name, labels, threads)  # type: ignore[misc]
         for name in model or [BUNDLED]
     }
     if vader:
@@ -80,6 +82,11 @@ def evaluate(
         print_json(reports)
     else:
         _show(reports)
+
+
+def _loaded(name: str, labels: Mapping[str, str], threads: int) -> Scorer:
+    path = None if name == BUNDLED else Path(name)
+    return load_scorer(path, labels={} if path is None or is_bundled(path) else labels, threads=threads)
 
 
 def _scored(name: str, scorer: Scorer, texts: Sequence[str]) -> list[Assessment | ScoringError]:

@@ -34,6 +34,26 @@ ConfigOption = Annotated[
     typer.Option("--config", "-c", envvar="LISTENER_CONFIG", help="The configuration file.", show_default=True),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="NAME=MEANING",
+        help="What a label of the Hugging Face model in --model means, where its name does not tell: LABEL_0=negative. "
+        "Repeatable.",
+    ),
+]
+
+
+def meanings(pairs: Sequence[str] | None) -> dict[str, str]:
+    """What ``--label`` says, as ``[scoring] labels`` has it. Raises BadParameter when there is no ``=``."""
+    found = {}
+    for pair in pairs or ():
+        name, separator, meaning = pair.rpartition("=")
+        if not separator or not name or not meaning:
+            raise typer.BadParameter(f"{pair!r} is not NAME=MEANING, as in LABEL_0=negative", param_hint="--label")
+        found[name] = meaning
+    return found
 
 
 def _version(value: bool) -> None:

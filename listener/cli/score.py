@@ -15,7 +15,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from listener.app import load_settings
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, out, print_json, print_table
+from listener.cli.root import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    LabelOption,
+    app,
+    err,
+    meanings,
+    out,
+    print_json,
+    print_table,
+)
 from listener.config.models import ScoringOptions
 from listener.domain import Assessment
 from listener.errors import ScoringError
@@ -61,6 +72,7 @@ def score(
         str, typer.Option("--input", "-i", help="JSON lines with a `text` field, or plain lines; - is standard input.")
     ] = "-",
     model: Annotated[Path | None, typer.Option(help="A model directory, instead of the configuration's.")] = None,
+    label: LabelOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     explained: Annotated[
         str | None,
@@ -73,7 +85,7 @@ def score(
     json_: JsonOption = False,
 ) -> None:
     """Score texts with the model. Other fields pass through; every line in is a line out, unless it is blank."""
-    options = _options(model, config)
+    options = _options(model, meanings(label), config)
     scorer = load_scorer(
         options.model,
         labels=options.labels,
@@ -125,9 +137,11 @@ def _read(stream: Iterable[bytes]) -> Iterator[Line]:
             yield Line(number=number, fields={"line": line.decode(errors="replace")}, problem=problem)
 
 
-def _options(model: Path | None, config: Path) -> ScoringOptions:
+def _options(model: Path | None, labels: dict[str, str], config: Path) -> ScoringOptions:
     if model is not None:
-        return ScoringOptions(model=model)
+        return ScoringOptions(model=model, labels=labels)
+    if labels:
+        raise typer.BadParameter("it says what labels of a --model mean, and none is named", param_hint="--label")
     # Without a file of one's own there are still defaults; a file that was named must be there.
     return load_settings(config).scoring if config.exists() or config != DEFAULT_CONFIG else ScoringOptions()
 

@@ -92,3 +92,32 @@ def test_without_vader_it_says_how_to_install_it(
     done = listener("eval", rows, "--model", model, "--vader")
     assert done.code == 2
     assert "pip install 'listener[eval]'" in done.err
+
+
+def test_labels_without_a_meaning_get_one(
+    listener: Listener, tmp_path_factory: pytest.TempPathFactory, rows: Path, own: Path
+) -> None:
+    """They belong to the Hugging Face model; ours beside it has its own."""
+    strange = save_small_bert(tmp_path_factory.mktemp("strange"), ["L_NEG", "L_NEU", "L_POS"])
+    labels = [part for pair in ("L_NEG=negative", "L_NEU=neutral", "L_POS=positive") for part in ("--label", pair)]
+    done = listener("eval", rows, "--model", strange, "--model", own, *labels, "--json")
+    assert done.code == 0
+    (reports,) = done.lines
+    found: Any = reports[str(strange)]
+    assert found["languages"]["all"]["sentiment"]["accuracy"] == 1.0
+    scored = listener("score", "the parcel was late", "--model", strange, *labels, "--json")
+    said: Any = scored.lines[0]["assessment"]
+    assert said["sentiment"] == "negative"
+
+
+@pytest.mark.parametrize("label", ["negative", "=negative", "L_NEG="])
+def test_a_label_that_is_no_pair_is_refused(listener: Listener, rows: Path, model: Path, label: str) -> None:
+    done = listener("eval", rows, "--model", model, "--label", label)
+    assert done.code == 2
+    assert "NAME=MEANING" in " ".join(done.err.replace("│", " ").split())
+
+
+def test_labels_need_the_model_that_they_belong_to(listener: Listener) -> None:
+    done = listener("score", "late", "--label", "L_NEG=negative")
+    assert done.code == 2
+    assert "none is named" in " ".join(done.err.replace("│", " ").split())
