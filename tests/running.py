@@ -44,9 +44,13 @@ class Scripted(BaseSource):
 
 
 class Words:
-    """A model that reads one word."""
+    """A model that reads one word, and keeps the languages that it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str | None] = []
 
     def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment]:
+        self.told += languages or []
         if any("poison" in text for text in texts):
             raise ScoringError("poison")
         return [assessment(0.95 if "awful" in text else 0.05) for text in texts]

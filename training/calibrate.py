@@ -157,7 +157,7 @@ def usual_shares() -> dict[str, float]:
 
 
 def spoken(chosen: Sequence[Row]) -> list[str]:
-    """The language of each text as the daemon identifies it, empty where it cannot tell."""
+    """The language of each text as the daemon identifies it; empty where it cannot tell, and would ask the site."""
     return [identify(row.text) or "" for row in chosen]
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from training import readings
-from training.heads import EMOTIONS, LOYALTY, OUTPUTS, SENTIMENTS
+from training.heads import EMOTIONS, OUTPUTS, SENTIMENTS
 from training.own import CALIBRATION, HELD_OUT, mentions
 
 UNKNOWN = math.nan
-TURNS = 3  # how often training has gone through the public sets, other rows of the big ones each time
+TURNS = 3  # helpings of the public sets, other rows of the big ones in each: what training may have seen
 SUFFIX = ".jsonl.gz"
 EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 CEDR = ("anger", "fear", "joy", "sadness", "surprise")
@@ -233,12 +233,17 @@ def public(folder: Path, split: str, tiers: str = "A", *, turn: int = 0) -> list
     found = [row for chosen in there for row in rows_of(folder, chosen, split, turn)]
     if split != "train":
         return found
-    merged: dict[tuple[str, str], Row] = {}
-    for row in map(completed, found):
+    return list(map(completed, merged(found)))
+
+
+def merged(rows: Iterable[Row]) -> list[Row]:
+    """One row a text of a language, with all that is known of it; of two labels the first one's."""
+    found: dict[tuple[str, str], Row] = {}
+    for row in rows:
         key = row.language, row.text.casefold()
-        before = merged.get(key)
-        merged[key] = row if before is None else replace(before, targets=joined(before.targets, row.targets))
-    return list(merged.values())
+        before = found.get(key)
+        found[key] = row if before is None else replace(before, targets=joined(before.targets, row.targets))
+    return list(found.values())
 
 
 def was_read(row: Row) -> bool:
@@ -253,9 +258,8 @@ def completed(row: Row) -> Row:
 
 
 def learnt(folder: Path) -> list[Row]:
-    """The public rows that training sees, each once: those of all turns."""
-    found = [row for turn in range(TURNS) for row in public(folder, "train", turn=turn)]
-    return list({(row.language, row.text.casefold()): row for row in found}.values())
+    """The public rows that training may have seen, each once: those of all turns."""
+    return merged(row for turn in range(TURNS) for row in public(folder, "train", turn=turn))
 
 
 def half(text: str, parts: int = 2) -> int:
@@ -264,7 +268,7 @@ def half(text: str, parts: int = 2) -> int:
 
 
 def own(split: str, authors: str | None = None) -> list[Row]:
-    """Our own mentions: one author's are ``val``, those of two more ``calibration``, the others' ``train``.
+    """Our own mentions: one author's are ``val``, those of a few more ``calibration``, the others' ``train``.
 
     Calibration is not a share of what was learnt from: of its own authors a model is too sure. With ``authors`` only
     theirs.
@@ -274,9 +278,6 @@ def own(split: str, authors: str | None = None) -> list[Row]:
     for mention in mentions():
         if parts.get(mention.author, "train") != split or mention.author not in (authors or mention.author):
             continue
-        said = mention.settled
-        loyalty = {f"loyalty_{name}": float(name in said.loyalty) for name in LOYALTY}
-        other = targets(risk=float(said.experience), wish=float(said.wish), **loyalty)
-        known = joined(joined(sentiment(said.sentiment), emotions(said.emotions, EMOTIONS)), other)
+        known = readings.outputs(mention.settled)
         found.append(Row(text=mention.text, language=mention.language, origin="own", targets=known))
     return found

@@ -11,7 +11,7 @@ import math
 from functools import cache
 from pathlib import Path
 
-from training.heads import EMOTIONS, LOYALTY, OUTPUTS, SENTIMENTS
+from training.heads import EMOTIONS, LOYALTY, OUTPUTS, PLACES, SENTIMENTS
 from training.own import Labels, parse
 
 FOLDER = Path(__file__).with_name("data") / "readings"
@@ -37,7 +37,7 @@ def agreed(first: Labels, second: Labels) -> tuple[float, ...]:
     pairs = zip(outputs(first), outputs(second), strict=True)
     found = [a if a == b else math.nan for a, b in pairs]
     if first.sentiment != second.sentiment:
-        found[: len(SENTIMENTS)] = [math.nan] * len(SENTIMENTS)
+        found[PLACES["sentiment"]] = [math.nan] * len(SENTIMENTS)
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ the same command resumes; the seed fixes the order of the rows, the heads and th
 
     python -m training.train --data DIR --out RUN [--seed 1]
     python -m training.train --data DIR --out RUN --start MODEL            # goes on from a finished model or run
+    python -m training.train --data DIR --out RUN --start RUN --stages own # with this stage alone
     python -m training.train --data DIR --out RUN --start RUN --tiers BC   # the ceiling: also sets that forbid shipping
 """
 
@@ -15,7 +16,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,6 @@ REPORT_EVERY = 20
 VALENCE = "sentiment.ekt1-valence.et"
 AIMED = ("sentiment.umsab", "complaint.preotiuc")  # the sets for which the ceiling is asked, taken whole
 BESIDE = 7_000  # rows in the ceiling's stage of the other sets that forbid shipping, of our own, and of tier A each
-NAMES = ("public", "again", "own")  # of the stages
 OWN_EPOCHS = 3
 PUBLIC_SHARE = 1.2  # public rows beside each of ours in the last stage
 
@@ -60,17 +60,30 @@ class Stage:
     floor: float  # the last rate, as a share of the highest
 
 
-def stages(folder: Path, seed: int) -> list[Stage]:
-    """What is learnt, stage after stage. The Estonian valence corpus, small and long, is read more often."""
-    return [
-        Stage(name="public", rows=tuple(read_through(folder, seed, 0)), rate=1.5e-4, floor=0.3),
-        Stage(name="again", rows=tuple(read_through(folder, seed + 1, seed)), rate=1.2e-4, floor=0.3),
-        Stage(name="own", rows=tuple(with_ours(folder, seed)), rate=1.0e-4, floor=0.0),
-    ]
+def stage_public(folder: Path, seed: int) -> Stage:
+    """The public sets, for the first time."""
+    return Stage(name="public", rows=tuple(read_through(folder, seed, 0)), rate=1.5e-4, floor=0.3)
+
+
+def stage_again(folder: Path, seed: int) -> Stage:
+    """The public sets once more, in another order; of the big ones other rows, by the seed."""
+    turn = 1 + (seed - 1) % (datasets.TURNS - 1)
+    return Stage(name="again", rows=tuple(read_through(folder, seed + 1, turn)), rate=1.2e-4, floor=0.3)
+
+
+def stage_own(folder: Path, seed: int) -> Stage:
+    """Our own mentions, with public ones beside them."""
+    return Stage(name="own", rows=tuple(with_ours(folder, seed)), rate=1.0e-4, floor=0.0)
+
+
+STAGES: Mapping[str, Callable[[Path, int], Stage]] = {"public": stage_public, "again": stage_again, "own": stage_own}
 
 
 def read_through(folder: Path, seed: int, turn: int) -> list[Row]:
-    """The public rows once, in an order of their own; of a big set other rows each ``turn``."""
+    """The public rows once, in an order of their own; of a big set other rows each ``turn``.
+
+    The Estonian valence corpus, small and long, comes twice.
+    """
     public = datasets.public(folder, "train", turn=turn)
     valence = [row for row in public if row.origin == VALENCE]
     return shuffled(public + valence, random.Random(seed))
@@ -250,7 +263,7 @@ def work(
         dist.init_process_group("gloo", init_method=f"file://{out.absolute()}/meeting", rank=rank, world_size=shares)
     torch.manual_seed(seed)
     net, tokenizer = begun(start) if start else untrained(folder, out)
-    plan = ceiling(folder, tiers, seed) if tiers else [one for one in stages(folder, seed) if one.name in wanted]
+    plan = ceiling(folder, tiers, seed) if tiers else [STAGES[name](folder, seed) for name in wanted]
     learner = Learner.made(net.train(), device, named(plan, seed))
     checkpoint = out / "checkpoint.pt"
     done = resumed(learner, checkpoint)
@@ -359,9 +372,11 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="a finished run, or a model directory, to go on from")
     parser.add_argument("--tiers", default="", help="learn from sets of these tiers (BC): never to ship")
     parser.add_argument(
-        "--stages", nargs="+", choices=NAMES, help="which stages (default: all, after a start all but the first)"
+        "--stages", nargs="+", choices=STAGES, help="which stages (default: all, after a start all but the first)"
     )
     arguments = parser.parse_args()
+    if arguments.tiers and arguments.stages:
+        parser.error("--tiers is a stage of its own: leave --stages out")
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     if (out / network.WEIGHTS).is_file():
@@ -371,7 +386,7 @@ def main() -> None:
         untrained(arguments.data, out)
     (out / "meeting").unlink(missing_ok=True)
     shares = 1 if torch.cuda.is_available() else min(PROCESSES, os.cpu_count() or 1)
-    wanted = arguments.stages or NAMES[1 if arguments.start else 0 :]
+    wanted = arguments.stages or tuple(STAGES)[1 if arguments.start else 0 :]
     work_arguments = (shares, arguments.data, out, arguments.start, arguments.tiers, wanted, arguments.seed)
     if shares == 1:
         work(0, *work_arguments)

@@ -42,7 +42,7 @@ def backtest(
     """Drive the pipeline by the mentions' own times, as fast as it goes; alerts are printed as JSON lines."""
     if tick_secs % FINE_SECS:
         raise typer.BadParameter(f"{tick_secs} is not a multiple of {FINE_SECS}", param_hint="--tick-secs")
-    named = meanings(label)
+    named = meanings(label, [model if label_field is None else None])
     settings = load_settings(config) if config.exists() or config != DEFAULT_CONFIG else None
     history, labels = read_history(
         input_,

@@ -65,10 +65,12 @@ def evaluate(
     # Imported here: numpy, which other commands do not need.
     from listener.sentiment.evaluation import Labelled, read_rows, report  # noqa: PLC0415
 
-    rows, labels = read_rows(file, identify), meanings(label)
+    models = {name: None if name == BUNDLED else Path(name) for name in model or [BUNDLED]}
+    labels = meanings(label, [*models.values()])
+    rows = read_rows(file, identify)
     loaders: dict[str, Callable[[], Scorer]] = {
-        name: lambda name=name: _loaded(name, labels, threads)  # type: ignore[misc]
-        for name in model or [BUNDLED]
+        name: lambda path=path: _loaded(path, labels, threads)  # type: ignore[misc]
+        for name, path in models.items()
     }
     if vader:
         loaders[VADER] = Vader
@@ -84,8 +86,7 @@ def evaluate(
         _show(reports)
 
 
-def _loaded(name: str, labels: Mapping[str, str], threads: int) -> Scorer:
-    path = None if name == BUNDLED else Path(name)
+def _loaded(path: Path | None, labels: Mapping[str, str], threads: int) -> Scorer:
     return load_scorer(path, labels={} if path is None or is_bundled(path) else labels, threads=threads)
 
 

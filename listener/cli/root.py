@@ -15,6 +15,7 @@ from rich.table import Table
 
 from listener import __version__
 from listener.log import configure
+from listener.sentiment.bundled import is_bundled
 
 app = typer.Typer(
     name="listener",
@@ -45,8 +46,13 @@ LabelOption = Annotated[
 ]
 
 
-def meanings(pairs: Sequence[str] | None) -> dict[str, str]:
-    """What ``--label`` says, as ``[scoring] labels`` has it. Raises BadParameter when there is no ``=``."""
+def meanings(pairs: Sequence[str] | None, models: Sequence[Path | None]) -> dict[str, str]:
+    """What ``--label`` says, as ``[scoring] labels`` has it, of the one Hugging Face model among ``models``.
+
+    Raises BadParameter when there is none or several, or when a pair has no ``=``.
+    """
+    if pairs and sum(model is not None and not is_bundled(model) for model in models) != 1:
+        raise typer.BadParameter("it says what labels of one Hugging Face --model mean", param_hint="--label")
     found = {}
     for pair in pairs or ():
         name, separator, meaning = pair.rpartition("=")

@@ -85,7 +85,7 @@ def score(
     json_: JsonOption = False,
 ) -> None:
     """Score texts with the model. Other fields pass through; every line in is a line out, unless it is blank."""
-    options = _options(model, meanings(label), config)
+    options = _options(model, meanings(label, [model]), config)
     scorer = load_scorer(
         options.model,
         labels=options.labels,
@@ -140,8 +140,6 @@ def _read(stream: Iterable[bytes]) -> Iterator[Line]:
 def _options(model: Path | None, labels: dict[str, str], config: Path) -> ScoringOptions:
     if model is not None:
         return ScoringOptions(model=model, labels=labels)
-    if labels:
-        raise typer.BadParameter("it says what labels of a --model mean, and none is named", param_hint="--label")
     # Without a file of one's own there are still defaults; a file that was named must be there.
     return load_settings(config).scoring if config.exists() or config != DEFAULT_CONFIG else ScoringOptions()
 

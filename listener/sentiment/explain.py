@@ -70,7 +70,7 @@ def pieces(text: str) -> list[tuple[int, int]]:
     return [(group[0][0], group[-1][1]) for group in groups]
 
 
-def explain(scorer: Scorer, text: str, output: str = "risk", *, language: str | None = None) -> list[Contribution]:
+def explain(scorer: Scorer, text: str, output: str = "risk", *, language: str | None) -> list[Contribution]:
     """What each word of ``text`` adds to the log-odds of ``output``, the largest first.
 
     What is left is read as in the ``language`` of the whole (ISO 639-1; None: not known): a guess from fewer words

@@ -117,7 +117,19 @@ def test_a_label_that_is_no_pair_is_refused(listener: Listener, rows: Path, mode
     assert "NAME=MEANING" in " ".join(done.err.replace("│", " ").split())
 
 
-def test_labels_need_the_model_that_they_belong_to(listener: Listener) -> None:
-    done = listener("score", "late", "--label", "L_NEG=negative")
-    assert done.code == 2
-    assert "none is named" in " ".join(done.err.replace("│", " ").split())
+def test_labels_need_the_one_model_that_they_belong_to(
+    listener: Listener, tmp_path: Path, rows: Path, model: Path, own: Path
+) -> None:
+    """Ours has its own; of two others nobody could tell whose they are."""
+    history = tmp_path / "history.jsonl"
+    history.write_text('{"text": "late", "brand": "b", "published_at": "2026-01-01T00:00:00Z"}')
+    for arguments in (
+        ("score", "late"),
+        ("score", "late", "--model", own),
+        ("eval", rows),
+        ("eval", rows, "--model", model, "--model", model.parent),
+        ("backtest", "-i", history),
+    ):
+        done = listener(*arguments, "--label", "L_NEG=negative")
+        assert done.code == 2
+        assert "one Hugging Face --model" in " ".join(done.err.replace("│", " ").split()), arguments

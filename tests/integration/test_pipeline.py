@@ -29,7 +29,7 @@ from listener.protocols import Languages
 from listener.sentiment.scorer import on_thread
 from listener.store import Database, sources
 from tests.mentions import NOW, assessment
-from tests.running import bench, result, said, turned
+from tests.running import Words, bench, result, said, turned
 
 
 async def test_what_matches_no_brand_is_counted_and_not_kept(database: Database) -> None:
@@ -193,6 +193,15 @@ async def test_a_refusal_is_tried_again_only_where_that_helps(database: Database
         assert await deliver(at.parts, "inbox") == 0
         at.clock[0] += timedelta(minutes=2)
         assert await deliver(at.parts, "inbox") == later
+
+
+async def test_the_model_is_told_the_language_of_a_mention(database: Database) -> None:
+    model = Words()
+    async with bench(database) as at, on_thread(lambda: model) as scorer:
+        at.script(result("Bolt one", "Bolt two"))
+        await at.polled()
+        assert await score(replace(at.parts, scorer=scorer)) == 2
+    assert model.told == ["en", "en"]
 
 
 async def test_a_scorer_that_is_stopped_gives_back_what_it_took(database: Database) -> None:

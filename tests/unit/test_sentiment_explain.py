@@ -36,7 +36,7 @@ class Additive:
 
 
 def test_a_words_contribution_is_what_its_absence_takes_away() -> None:
-    found = explain(Additive(), "late and  broken but great")
+    found = explain(Additive(), "late and  broken but great", language=None)
     assert [one.text for one in found] == ["broken", "late", "and", "but", "great"]
     assert [one.contribution for one in found] == pytest.approx([2.0, 1.0, 0.0, 0.0, -1.5])
     assert [(one.start, one.end) for one in found[:2]] == [(10, 16), (0, 4)]
@@ -44,27 +44,27 @@ def test_a_words_contribution_is_what_its_absence_takes_away() -> None:
 
 def test_all_variants_are_one_call() -> None:
     scorer = Additive()
-    explain(scorer, "late and broken")
+    explain(scorer, "late and broken", language=None)
     assert scorer.calls == [4]
 
 
 def test_what_is_left_is_read_in_the_language_of_the_whole() -> None:
     scorer = Additive()
     explain(scorer, "late and broken", language="en")
-    explain(scorer, "late and")
+    explain(scorer, "late and", language=None)
     assert scorer.languages == ["en"] * 4 + [None] * 3
 
 
 def test_another_output_can_be_asked_for() -> None:
-    found = explain(Additive(), "late great", "sentiment/positive")
+    found = explain(Additive(), "late great", "sentiment/positive", language=None)
     assert found[0].text == "great"
     assert found[0].contribution == pytest.approx(1.5)
-    assert {one.contribution for one in explain(Additive(), "late great", "emotions/anger")} == {0.0}
+    assert {one.contribution for one in explain(Additive(), "late great", "emotions/anger", language=None)} == {0.0}
 
 
 def test_sentiment_is_the_one_that_the_whole_text_has() -> None:
     """Without its word the text would be positive: the word still counts for what the whole was."""
-    found = explain(Additive(), "broken great", "sentiment")
+    found = explain(Additive(), "broken great", "sentiment", language=None)
     assert [one.text for one in found] == ["broken", "great"]
     assert [one.contribution for one in found] == pytest.approx([2.0, -1.5])
 
@@ -74,22 +74,22 @@ def test_sentiment_is_the_one_that_the_whole_text_has() -> None:
 )
 def test_an_output_that_the_model_lacks_is_an_error_that_lists_those_it_has(output: str) -> None:
     with pytest.raises(ScoringError, match="emotions/anger"):
-        explain(Additive(), "late and broken", output)
+        explain(Additive(), "late and broken", output, language=None)
 
 
 def test_a_word_that_stands_alone_cannot_be_left_out() -> None:
-    assert explain(Additive(), "broken") == []
+    assert explain(Additive(), "broken", language=None) == []
 
 
 def test_what_cannot_be_judged_cannot_be_explained() -> None:
     with pytest.raises(ScoringError, match="no letter"):
-        explain(Additive(), "  ")
+        explain(Additive(), "  ", language=None)
 
 
 def test_a_long_text_is_taken_apart_in_phrases() -> None:
     text = " ".join(["and"] * 200 + ["broken"])
     scorer = Additive()
-    found = explain(scorer, text)
+    found = explain(scorer, text, language=None)
     assert sum(scorer.calls) <= PIECES_MAX + 1
     assert found[0].text.endswith("broken")
 

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from tests.small_model import HIDDEN, MARK, save_small_model, small_network, small_tokenizer
-from training import base, network, train, vocabulary
+from training import base, datasets, network, train, vocabulary
 from training.datasets import Row, joined, sentiment, targets
 from training.heads import OUTPUTS, PLACES
 from training.train import Learner, Stage
@@ -351,6 +351,46 @@ def test_rows_are_only_reordered() -> None:
     mixed = train.shuffled(ROWS * 5, random.Random(1))
     assert mixed != list(ROWS * 5)
     assert sorted(one.text for one in mixed) == sorted(one.text for one in ROWS * 5)
+
+
+def public_row(text: str, turn: int) -> Row:
+    return Row(text=text, language="en", origin=f"sentiment.turn{turn}.en", targets=sentiment("neutral"))
+
+
+def test_what_was_read_comes_each_time_and_the_other_public_rows_as_they_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = [public_row(f"public {place}", 0) for place in range(30)]
+    read = {row.text for row in public[:5]}
+    monkeypatch.setattr(datasets, "own", lambda split: list(ROWS) if split == "train" else [])
+    monkeypatch.setattr(datasets, "learnt", lambda _folder: public)
+    monkeypatch.setattr(datasets, "was_read", lambda row: row.text in read)
+    mixed = train.with_ours(tmp_path, 1)
+    beside = round(train.PUBLIC_SHARE * len(ROWS))
+    size = len(ROWS) + len(read) + beside
+    parts = [mixed[start : start + size] for start in range(0, len(mixed), size)]
+    assert len(parts) == train.OWN_EPOCHS
+    drawn = [{row.text for row in part if row.origin != "own"} - read for part in parts]
+    assert all(read <= {row.text for row in part} for part in parts)
+    assert {len(some) for some in drawn} == {beside}
+    assert len(set().union(*drawn)) > beside
+    assert sorted(row.text for row in parts[0] if row.origin == "own") == sorted(row.text for row in ROWS)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_second_time_other_rows_come_and_the_table_of_sets_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(datasets, "public", lambda _folder, _split, *, turn=0: [public_row(f"text {turn}", turn)])
+    first, second = train.stage_public(tmp_path, seed), train.stage_again(tmp_path, seed)
+    assert {row.text for row in first.rows}.isdisjoint(row.text for row in second.rows)
+    known = {row.text for row in datasets.learnt(tmp_path)}
+    assert {row.text for row in (*first.rows, *second.rows)} <= known
+
+
+def test_stages_are_named_as_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "public", lambda _folder, _split, *, turn=0: [public_row("text", turn)])
+    assert [make(tmp_path, 1).name for make in train.STAGES.values()] == list(train.STAGES)
 
 
 def test_training_goes_on_from_a_model_that_ships(tmp_path: Path) -> None:
