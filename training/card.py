@@ -10,7 +10,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from training import datasets, export
+from training import datasets, export, readings
 from training.vocabulary import LANGUAGES
 
 SOURCES, CARD, NOTICE = (Path(__file__).with_name(name) for name in ("sources.toml", "card.md", "NOTICE"))
@@ -42,6 +42,7 @@ def card(folder: Path, rows: int, figures: str, *, further: bool = False) -> str
         rounds=FURTHER if further else "",
         **{part: f"{count:,}" for part, count in ours.items()},
         window=export.WINDOW,
+        readings=f"{len(readings.known()):,}",
         sets=table(folder),
         figures=figures.strip(),
     )
