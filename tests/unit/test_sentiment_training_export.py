@@ -305,13 +305,26 @@ def test_calibration_error_is_measured_on_what_calibration_has_not_seen(monkeypa
 
 
 def test_errors_of_calibration_by_hand() -> None:
-    """Two texts of certainty 0.9, one right; the risk of both is said to be 0.3 and one has it."""
-    rows = [row("a", sentiment("negative"), targets(risk=1)), row("b", sentiment("neutral"), targets(risk=0))]
-    said = np.full((2, len(OUTPUTS)), 0.3)
+    """Four texts of certainty 0.9, one right; the risk of all is said to be 0.3 and one has it."""
+    sides = ("negative", "neutral", "positive", "neutral")
+    rows = [row(side, sentiment(side), targets(risk=side == "negative")) for side in sides]
+    said = np.full((4, len(OUTPUTS)), 0.3)
     said[:, SIDES] = [0.9, 0.05, 0.05]
-    held, everything = Held(rows=rows), np.ones(2, dtype=bool)
-    assert evaluate.sentiment_error(held, reader(said), everything) == pytest.approx(0.4)
-    assert evaluate.risk_error(held, reader(said), everything) == pytest.approx(0.2)
+    held, everything = Held(rows=rows), np.ones(4, dtype=bool)
+    assert evaluate.sentiment_error(held, reader(said), everything) == pytest.approx(0.65)
+    assert evaluate.risk_error(held, reader(said), everything) == pytest.approx(0.05)
+
+
+def test_the_sentiment_that_a_set_does_not_know_is_no_error_of_calibration() -> None:
+    """Without the neutral the said are 0.75 and 0.25, and three in four are right."""
+    rows = [row("a", sentiment("negative"), origin=FILMS) for _ in range(3)] + [
+        row("b", sentiment("positive"), origin=FILMS)
+    ]
+    said = np.full((4, len(OUTPUTS)), 0.3)
+    said[:, SIDES] = [0.3, 0.6, 0.1]
+    held, everything = Held(rows=rows), np.ones(4, dtype=bool)
+    assert evaluate.sentiment_error(held, reader(said), everything) == pytest.approx(0)
+    assert said[:, SIDES].tolist() == [[0.3, 0.6, 0.1]] * 4
 
 
 def test_every_line_of_the_table_is_a_number() -> None:
