@@ -126,8 +126,8 @@ def emotions_f1(held: Held, reader: Reader, origin: str) -> float:
     return 100 * float(np.mean(scores))
 
 
-def sentiment_error(held: Held, reader: Reader, mask: Mask) -> float:
-    """Expected calibration error of the said sentiment, each set's among the sentiments that it knows."""
+def sentiment_sure(held: Held, reader: Reader, mask: Mask) -> tuple[Array, Array]:
+    """How sure a reader is of its sentiment, each set's among those that the set knows, and whether it is right."""
     place = PLACES["sentiment"]
     said, true = reader.said[mask][:, place], held.truth[mask][:, place]
     origins = held.origins[mask]
@@ -136,13 +136,28 @@ def sentiment_error(held: Held, reader: Reader, mask: Mask) -> float:
         said[mine] *= true[mine].mean(axis=0) >= calibrate.RAREST
     said /= said.sum(axis=1, keepdims=True)
     right = said.argmax(axis=1) == true.argmax(axis=1)
-    return measures.expected_calibration_error(said.max(axis=1), right.astype(float))
+    return said.max(axis=1), right.astype(float)
 
 
-def risk_error(held: Held, reader: Reader, mask: Mask) -> float:
-    """Expected calibration error of the probability of a negative experience."""
+def risk_sure(held: Held, reader: Reader, mask: Mask) -> tuple[Array, Array]:
+    """The probability of a negative experience, and whether there is one."""
     place = OUTPUTS.index("risk")
-    return measures.expected_calibration_error(reader.said[mask, place], held.truth[mask, place])
+    return reader.said[mask, place], held.truth[mask, place]
+
+
+def error(sure: Array, right: Array) -> float:
+    """Expected calibration error, in points."""
+    return 100 * measures.expected_calibration_error(sure, right)
+
+
+def error_by_chance(sure: Array, draws: int = 400) -> tuple[float, float]:
+    """The error, in points, of a reader whose probabilities are true: its mean, and what 95 of 100 stay below.
+
+    It is not zero, since the share of a bin's few texts strays from their probability.
+    """
+    draw = np.random.default_rng(1)
+    found = [error(sure, (draw.random(len(sure)) < sure).astype(float)) for _ in range(draws)]
+    return float(np.mean(found)), float(np.quantile(found, 0.95))
 
 
 def capped(held: Held, mask: Mask) -> Mask:
@@ -158,6 +173,7 @@ def capped(held: Held, mask: Mask) -> Mask:
 
 Measure = Callable[[Reader], float]
 Line = tuple[str, int, str, Measure]
+Sure = Callable[[Held, Reader, Mask], tuple[Array, Array]]
 
 
 def lines(held: Held) -> Iterator[Line]:
@@ -204,15 +220,31 @@ def _own_lines(held: Held, mine: Mask, language: str) -> Iterator[Line]:
 
 
 def _error_lines(held: Held, language: str) -> Iterator[Line]:
+    for name, mask, measure in _sure(held, language):
+        yield f"ECE {name}, times 100", int(mask.sum()), "5", partial(_error, measure, held, mask)
+
+
+def _sure(held: Held, language: str) -> Iterator[tuple[str, Mask, Sure]]:
+    """What has an error of calibration in a language: its name, the rows, how sure a reader is of them."""
     mine = (held.languages == language) & held.unseen
-    for name, output, measure in (("sentiment", 0, sentiment_error), ("risk", OUTPUTS.index("risk"), risk_error)):
+    for name, output, measure in (("sentiment", 0, sentiment_sure), ("risk", OUTPUTS.index("risk"), risk_sure)):
         mask = capped(held, mine & ~np.isnan(held.truth[:, output]))
         if mask.sum() >= FEWEST:
-            yield f"ECE {name} {language}, times 100", int(mask.sum()), "5", partial(_times_100, measure, held, mask)
+            yield f"{name} {language}", mask, measure
 
 
-def _times_100(measure: Callable[[Held, Reader, Mask], float], held: Held, mask: Mask, reader: Reader) -> float:
-    return 100 * measure(held, reader, mask)
+def _error(measure: Sure, held: Held, mask: Mask, reader: Reader) -> float:
+    return error(*measure(held, reader, mask))
+
+
+def chance(held: Held, reader: Reader) -> str:
+    """What the errors of calibration would be by chance alone."""
+    found = []
+    for language in sorted(set(held.languages.tolist())):
+        for name, mask, measure in _sure(held, language):
+            mean, most = error_by_chance(measure(held, reader, mask)[0])
+            found.append(f"{name} {mean:.1f} ({most:.1f})")
+    return "ECE of true probabilities by chance, times 100, mean (95 of 100 below): " + ", ".join(found)
 
 
 def _emotions(held: Held, origin: str, reader: Reader) -> float:
@@ -315,6 +347,7 @@ def main() -> None:
             f"| {name} | {count} | {wanted} | {' | '.join(f'{measure(reader):.1f}' for reader in readers)} |",
             flush=True,
         )
+    print(f"\n{chance(held, readers[0])}", flush=True)
     if arguments.exact:
         for line in compare_exact(arguments.model, arguments.exact, held):
             print(line)

@@ -311,8 +311,15 @@ def test_errors_of_calibration_by_hand() -> None:
     said = np.full((4, len(OUTPUTS)), 0.3)
     said[:, SIDES] = [0.9, 0.05, 0.05]
     held, everything = Held(rows=rows), np.ones(4, dtype=bool)
-    assert evaluate.sentiment_error(held, reader(said), everything) == pytest.approx(0.65)
-    assert evaluate.risk_error(held, reader(said), everything) == pytest.approx(0.05)
+    assert evaluate.error(*evaluate.sentiment_sure(held, reader(said), everything)) == pytest.approx(65)
+    assert evaluate.error(*evaluate.risk_sure(held, reader(said), everything)) == pytest.approx(5)
+
+
+def test_few_texts_err_by_chance_and_many_hardly() -> None:
+    """One text of certainty 0.5 is always 50 points off."""
+    assert evaluate.error_by_chance(np.full(1, 0.5)) == pytest.approx((50, 50))
+    few, many = (evaluate.error_by_chance(np.linspace(0.3, 1, count), draws=50) for count in (100, 10_000))
+    assert many[0] < 2 < few[0] < few[1] < 20
 
 
 def test_the_sentiment_that_a_set_does_not_know_is_no_error_of_calibration() -> None:
@@ -323,7 +330,7 @@ def test_the_sentiment_that_a_set_does_not_know_is_no_error_of_calibration() -> 
     said = np.full((4, len(OUTPUTS)), 0.3)
     said[:, SIDES] = [0.3, 0.6, 0.1]
     held, everything = Held(rows=rows), np.ones(4, dtype=bool)
-    assert evaluate.sentiment_error(held, reader(said), everything) == pytest.approx(0)
+    assert evaluate.error(*evaluate.sentiment_sure(held, reader(said), everything)) == pytest.approx(0)
     assert said[:, SIDES].tolist() == [[0.3, 0.6, 0.1]] * 4
 
 
