@@ -117,16 +117,22 @@ def threshold(said: Array, truth: Array, weight: Array) -> float:
     return round(float(np.clip(edge, 0.15, 0.85)), 3)
 
 
-def three_sided(chosen: Sequence[Row], truth: Array) -> Array:
-    """``truth`` without the sentiments of sets that hardly know one of the three: they cannot tell where it begins."""
-    found = truth.copy()
-    origins = np.array([row.origin for row in chosen])
+def offered(chosen: Sequence[Row], truth: Array) -> NDArray[np.bool_]:
+    """Which sentiments each row's set knows, [rows, 3]: not one that hardly any of its labelled rows has."""
     place = PLACES["sentiment"]
+    found = np.ones((len(chosen), len(SENTIMENTS)), dtype=bool)
+    origins = np.array([row.origin for row in chosen])
     labelled = ~np.isnan(truth[:, place]).any(axis=1)
     for origin in set(origins[labelled].tolist()):
         mine = labelled & (origins == origin)
-        if truth[mine, place].mean(axis=0).min() < RAREST:
-            found[mine, place] = np.nan
+        found[mine] = truth[mine, place].mean(axis=0) >= RAREST
+    return found
+
+
+def three_sided(chosen: Sequence[Row], truth: Array) -> Array:
+    """``truth`` without the sentiments of sets that do not know all three: they cannot tell where the third begins."""
+    found = truth.copy()
+    found[~offered(chosen, truth).all(axis=1), PLACES["sentiment"]] = np.nan
     return found
 
 

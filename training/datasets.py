@@ -22,6 +22,7 @@ from training.own import CALIBRATION, HELD_OUT, mentions
 UNKNOWN = math.nan
 TURNS = 3  # helpings of the public sets, other rows of the big ones in each: what training may have seen
 SUFFIX = ".jsonl.gz"
+VALENCE = "sentiment.ekt1-valence.et"  # the only Estonian set that people labelled
 EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 CEDR = ("anger", "fear", "joy", "sadness", "surprise")
 UNPLEASANT = frozenset({"anger", "disgust", "fear", "sadness", "pessimism"})

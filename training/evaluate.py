@@ -26,7 +26,7 @@ from training.heads import HEADS, OUTPUTS, PLACES
 from training.reading import read, read_exactly
 
 UMSAB = tuple(f"sentiment.umsab.{language}" for language in ("en", "fr", "de", "it", "pt", "es"))
-VALENCE, COMPLAINTS, OWN = "sentiment.ekt1-valence.et", "complaint.preotiuc.en", "own"
+COMPLAINTS, OWN = "complaint.preotiuc.en", "own"
 HOME = ("et", "en", "ru")
 DECIDING = (export.WEIGHTS, export.TOKENIZER)  # of what the graph says nothing new
 ALONE = 200  # texts that are read once more, each by itself
@@ -65,6 +65,11 @@ class Held:
     def languages(self) -> NDArray[np.str_]:
         """The language of each row."""
         return np.array([row.language for row in self.rows])
+
+    @cached_property
+    def offered(self) -> Mask:
+        """The sentiments that each row's set knows, [rows, 3]."""
+        return calibrate.offered(self.rows, self.truth)
 
     @cached_property
     def spoken(self) -> list[str]:
@@ -129,11 +134,8 @@ def emotions_f1(held: Held, reader: Reader, origin: str) -> float:
 def sentiment_sure(held: Held, reader: Reader, mask: Mask) -> tuple[Array, Array]:
     """How sure a reader is of its sentiment, each set's among those that the set knows, and whether it is right."""
     place = PLACES["sentiment"]
-    said, true = reader.said[mask][:, place], held.truth[mask][:, place]
-    origins = held.origins[mask]
-    for origin in set(origins.tolist()):
-        mine = origins == origin
-        said[mine] *= true[mine].mean(axis=0) >= calibrate.RAREST
+    true = held.truth[mask][:, place]
+    said = reader.said[mask][:, place] * held.offered[mask]
     said /= said.sum(axis=1, keepdims=True)
     right = said.argmax(axis=1) == true.argmax(axis=1)
     return said.max(axis=1), right.astype(float)
@@ -201,11 +203,11 @@ def _sentiment_lines(held: Held, origins: Sequence[str]) -> Iterator[Line]:
     yield "UMSAB, mean of 6 languages", int(np.sum(umsab)), "63", lambda r: float(np.mean([one(r) for one in each]))
     for origin, mask, measure in zip(UMSAB, umsab, each, strict=True):
         yield f"- {origin}", int(mask.sum()), "", measure
-    valence = held.origins == VALENCE
+    valence = held.origins == datasets.VALENCE
     yield "Estonian valence, macro-F1", int(valence.sum()), "70", _sentiment(held, valence)
     yield "Estonian valence, accuracy", int(valence.sum()), "75", lambda r: sentiment_f1(held, r, valence)[1]
     for origin in origins:
-        if origin.startswith("sentiment.") and origin not in {*UMSAB, VALENCE}:
+        if origin.startswith("sentiment.") and origin not in {*UMSAB, datasets.VALENCE}:
             mask = held.origins == origin
             yield origin, int(mask.sum()), "frozen + 3", _sentiment(held, mask)
 

@@ -43,7 +43,6 @@ AVERAGE = 0.99  # of the weights, over the last steps: what is saved is their ex
 SAVE_EVERY = 100
 PROCESSES = 2
 REPORT_EVERY = 20
-VALENCE = "sentiment.ekt1-valence.et"
 AIMED = ("sentiment.umsab", "complaint.preotiuc")  # the sets for which the ceiling is asked, taken whole
 BESIDE = 7_000  # rows in the ceiling's stage of the other sets that forbid shipping, of our own, and of tier A each
 OWN_EPOCHS = 3
@@ -85,7 +84,7 @@ def read_through(folder: Path, seed: int, turn: int) -> list[Row]:
     The Estonian valence corpus, small and long, comes twice.
     """
     public = datasets.public(folder, "train", turn=turn)
-    valence = [row for row in public if row.origin == VALENCE]
+    valence = [row for row in public if row.origin == datasets.VALENCE]
     return shuffled(public + valence, random.Random(seed))
 
 
