@@ -18,7 +18,7 @@ from listener.alerts.broker import EmbeddedBroker
 from listener.alerts.console import show
 from listener.alerts.mqtt import MqttReceiver
 from listener.alerts.payload import StatePayload
-from listener.alerts.rules import RULE_TYPES, NegativeShare, Rule
+from listener.alerts.rules import DEFAULT_RULES, RULE_TYPES, Rule
 from listener.alerts.watch import watch
 from listener.config import Settings, load
 from listener.config.load import Schemas, plugged
@@ -26,7 +26,8 @@ from listener.demo.site import DemoSite
 from listener.demo.story import load_story
 from listener.errors import ConfigError, Fault, QueryError, StoreError
 from listener.fetch import Fetcher, FetchPolicy
-from listener.matching import Matcher, Spelling, compile_brand
+from listener.matching import Matcher, Spelling, compile_brand, parse
+from listener.matching.topics import Topics
 from listener.metrics import Metrics
 from listener.pipeline import Parts
 from listener.protocols import Receiver, Scorer
@@ -49,7 +50,7 @@ def schemas() -> Schemas:
 def load_settings(path: Path) -> Settings:
     """Read the configuration and check it as the daemon would, short of opening anything. Raises ConfigError."""
     settings = load(path, schemas())
-    builders: tuple[Callable[[Settings], object], ...] = (database_of, matcher_of, policy_of, thresholds_of)
+    builders: tuple[Callable[[Settings], object], ...] = (database_of, matcher_of, topics_of, policy_of, thresholds_of)
     faults: list[Fault] = []
     for build in builders:
         try:
@@ -84,9 +85,22 @@ def sources_of(settings: Settings) -> dict[str, BaseSource]:
 
 
 def rules_of(settings: Settings) -> list[Rule]:
-    """The configured rules; without any, the first one with its defaults."""
+    """The configured rules; without any, all of them with their defaults.
+
+    Raises ConfigError when there are two of one type: a brand has one budget, and its alerts must not compete.
+    """
     rules = cast("dict[str, Rule]", plugged(settings, "rules", schemas()))
-    return list(rules.values()) or [NegativeShare(name="negative_share")]
+    seen: dict[str, str] = {}
+    faults = []
+    for name, rule in rules.items():
+        if rule.type in seen:
+            problem = f"is a second rule of type {rule.type!r}, beside {seen[rule.type]!r}"
+            fix = "keep one; what differs between brands belongs in [brands.NAME.thresholds]"
+            faults.append(Fault(path=f"rules.{name}", problem=problem, fix=fix))
+        seen.setdefault(rule.type, name)
+    if faults:
+        raise ConfigError(faults)
+    return list(rules.values()) or list(DEFAULT_RULES)
 
 
 def thresholds_of(settings: Settings) -> dict[str, list[Rule]]:
@@ -99,7 +113,7 @@ def thresholds_of(settings: Settings) -> dict[str, list[Rule]]:
             fitted[name] = [rule.for_brand(dict(brand.thresholds)) for rule in rules]
         except ValueError as error:
             problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            fix = "set both ratio and ratio_critical, the second larger"
+            fix = "correct it, or leave it to the rule"
             faults.append(Fault(path=f"brands.{name}.thresholds", problem=problem, fix=fix))
     if faults:
         raise ConfigError(faults)
@@ -129,6 +143,21 @@ def matcher_of(settings: Settings) -> Matcher:
     if faults:
         raise ConfigError(faults)
     return Matcher(brands)
+
+
+def topics_of(settings: Settings) -> Topics:
+    """What finds the topics of a brand's mentions. Raises ConfigError when a query cannot be parsed."""
+    faults = []
+    for name, brand in settings.brands.items():
+        for topic, query in brand.topics.items():
+            try:
+                parse(query)
+            except QueryError as error:
+                path, fix = f"brands.{name}.topics.{topic}", "correct the query; docs/configuration.md has its grammar"
+                faults.append(Fault(path=path, problem=str(error), fix=fix))
+    if faults:
+        raise ConfigError(faults)
+    return Topics({name: brand.topics for name, brand in settings.brands.items()})
 
 
 def policy_of(settings: Settings) -> FetchPolicy:
@@ -233,6 +262,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         matcher_of(settings),
         policy_of(settings),
     )
+    topics = topics_of(settings)
     metrics = Metrics()
     metrics.build(settings.scoring.model.name if settings.scoring.model else "bundled")
     async with contextlib.AsyncExitStack() as stack:
@@ -254,6 +284,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             sources=sources,
             brands=settings.brands,
             matcher=matcher,
+            topics=topics,
             identify=identify,
             scorer=scorer,
             rules=rules,

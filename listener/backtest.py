@@ -19,6 +19,7 @@ from listener.domain import Assessment, Frozen, Mention, Notification, Page, Pro
 from listener.errors import ConfigError, Fault, ParseError, ScoringError
 from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher
+from listener.matching.topics import Topics
 from listener.metrics import Metrics
 from listener.normalise import normalise
 from listener.pipeline import Parts, deliver, evaluate, refresh, score
@@ -94,10 +95,11 @@ def read_history(
 ) -> tuple[History, dict[str, str]]:
     """The mentions of a JSONL or CSV file, with their labels by text where ``label_field`` names them.
 
-    A row's own field ``brand`` says what it is about; without one the configured brands' queries decide. Raises
-    ConfigError or ParseError naming the line when the file cannot be used.
+    A row's own fields ``brand`` and ``topic`` say what it is about; without them the configured brands' queries
+    decide. Raises ConfigError or ParseError naming the line when the file cannot be used.
     """
     source = File(name=SOURCE, path=path)
+    topics = Topics({name: brand.topics for name, brand in brands.items()})
     found: list[Mention] = []
     titles: dict[str, str] = {}
     labels: dict[str, str] = {}
@@ -113,7 +115,10 @@ def read_history(
         else:
             about = tuple(matcher.brands_of(mention))
         if about:
-            found.append(replace(mention, brands=about))
+            told = record.get("topic")
+            topic = told.strip() if isinstance(told, str) else ""
+            by_brand = dict.fromkeys(about, topic) if topic else topics.of(mention, about)
+            found.append(replace(mention, brands=about, topics=by_brand))
             if label_field is not None:
                 labels[mention.scored_text] = str(record.get(label_field))
     if not found:

@@ -86,7 +86,7 @@ def lookup_of(mentions: Iterable[Mention]) -> Lookup:
         authored=frozenset(
             (each.text_key, each.author)
             for each in batch
-            if 0 < _letters(each.text_key) < LONG_KEY and _is_somebody(each.author)
+            if 0 < _letters(each.text_key) < LONG_KEY and is_somebody(each.author)
         ),
         stories=frozenset(story for each in batch if (story := story_of(each)) is not None),
     )
@@ -151,7 +151,8 @@ def _letters(key: str) -> int:
     return int(key.partition(":")[0])
 
 
-def _is_somebody(author: str | None) -> TypeGuard[str]:
+def is_somebody(author: str | None) -> TypeGuard[str]:
+    """Whether the name is one person's: sites show many under "Guest"."""
     return author is not None and author.casefold() not in ANONYMOUS
 
 
@@ -162,7 +163,7 @@ def _likeness(mention: Mention, other: Original) -> str | None:
     same_source = mention.source == other.source
     if same_text and letters >= LONG_KEY:
         return "same text as an earlier mention"
-    if same_text and same_source and mention.author == other.author and _is_somebody(mention.author):
+    if same_text and same_source and mention.author == other.author and is_somebody(mention.author):
         return "same author said the same before"
     if same_source or not mention.canonical_url or mention.canonical_url != other.canonical_url:
         return None  # a review page has one address for all its reviews
@@ -191,7 +192,7 @@ def _traits(original: Original) -> Iterator[tuple[str, ...]]:
     letters = _letters(original.text_key)
     if letters >= LONG_KEY:
         yield "text", original.text_key
-    elif letters and _is_somebody(original.author):
+    elif letters and is_somebody(original.author):
         yield "author", original.source, original.author, original.text_key
     if not original.canonical_url:  # no address is not the same address
         return

@@ -39,17 +39,41 @@ class Metrics:
         self.scoring_backlog = self._gauge("scoring_backlog", "Mentions that wait for the model.")
         # Perception
         self.perception = self._gauge(
-            "perception", "Perception of the brand over the rule's window, -100 to 100; NaN when nobody spoke.", "brand"
+            "perception",
+            "Perception of the brand in the last hour, or day where few speak, -100 to 100; NaN when nobody spoke.",
+            "brand",
         )
         self.negative_share = self._gauge(
             "negative_share",
-            "Share of negative mentions over the rule's window, 0 to 1; NaN when nobody spoke.",
+            "Share of negative mentions in the last hour, or day where few speak, 0 to 1; NaN when nobody spoke.",
             "brand",
         )
         self.usual_share = self._gauge(
             "negative_share_usual", "Share of negative mentions that is usual, 0 to 1.", "brand"
         )
-        self.volume = self._gauge("window_mentions", "Mentions (voices) in the rule's window.", "brand")
+        self.volume = self._gauge(
+            "window_mentions", "Mentions (voices) in the last hour, or day where few speak.", "brand"
+        )
+        self.budget_share = self._gauge(
+            "budget_share", "Share of negative experiences that is allowed, 0 to 1.", "brand"
+        )
+        self.burn = self._gauge(
+            "budget_burn",
+            "How fast the budget is used up in the last hour, else the last day: 1 uses it just up.",
+            "brand",
+        )
+        self.evidence = self._gauge(
+            "evidence_log", "Natural logarithm of the evidence that the budget is overspent.", "brand"
+        )
+        self.evidence_limit = self._gauge(
+            "evidence_limit_log", "Natural logarithm of the evidence that wakes somebody.", "brand"
+        )
+        self.volume_score = self._gauge(
+            "volume_score", "How unusual the number of negative mentions is; NaN while it is being learned.", "brand"
+        )
+        self.expected_false_alarms = self._gauge(
+            "expected_false_alarms_per_month", "How many times a month chance may wake somebody for the brand.", "brand"
+        )
         # Alerts
         self.alerts_firing = self._gauge("alerts_firing", "Alerts that fire now.", "brand", "severity")
         self.notifications = self._counter("notifications", "Notifications by outcome.", "receiver", "outcome")

@@ -48,10 +48,13 @@ def normalise(
     title, text = clean_line(raw.title or "", TITLE_CHARS), clean_text(raw.text)
     if not title and not text:
         raise ValueError(f"item {raw.external_id[:80]!r} has nothing readable in its text and title")
+    external_id = _clean_id(raw.external_id)
+    if not external_id:
+        raise ValueError("external_id is empty")
     url = _link(raw.url)
     return Mention(
         source=source,
-        external_id=_clean_id(raw.external_id),
+        external_id=external_id,
         url=url,
         canonical_url=canonical_url(url) if url else "",
         title=title,
@@ -64,6 +67,7 @@ def normalise(
         reach=raw.reach if raw.reach is not None and raw.reach >= 0 else None,
         content_hash=_digest(title, text, "" if raw.rating is None else f"{raw.rating:.4f}"),
         text_key=text_key(text if title in text else f"{title}\n{text}"),
+        conversation=_clean_id(raw.conversation or "") or None,  # as external ids are: one may be the other
     )
 
 
@@ -168,10 +172,9 @@ def _cut(text: str, chars: int) -> str:
     return head.rstrip()
 
 
-def _clean_id(external_id: str) -> str:
-    cleaned = " ".join(_INVISIBLE.sub("", external_id).split())
-    if not cleaned:
-        raise ValueError("external_id is empty")
+def _clean_id(given: str) -> str:
+    """A site's id on one line; empty when nothing of it can be seen."""
+    cleaned = " ".join(_INVISIBLE.sub("", given).split())
     if len(cleaned) <= ID_CHARS:
         return cleaned
     digest = _digest(cleaned)

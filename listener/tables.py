@@ -102,6 +102,7 @@ class MentionRow(SQLModel, table=True):
     text_key: str  # equal for texts that say the same
     story: str | None = None  # equal for one article seen through two sources
     copy_of: str | None = None  # uid of the original: counted as a copy, not as a voice
+    conversation: str | None = None  # the site's id of the thread it belongs to
     revision: int = 1
 
 
@@ -114,6 +115,7 @@ class MentionBrandRow(SQLModel, table=True):
     brand: str = Field(primary_key=True)
     at: datetime = _time(nullable=False, primary_key=True)
     mention_row: int = Field(sa_column=Column(BigInteger(), primary_key=True))
+    topic: str | None = None  # the first of the brand's topics that it matches
 
 
 class ScoringRow(SQLModel, table=True):
@@ -178,6 +180,82 @@ class DirtyWindowRow(SQLModel, table=True):
     start_at: datetime = _time(nullable=False, primary_key=True)
 
 
+class BallotRow(SQLModel, table=True):
+    """A mention that has an assessment and waits to be counted for a brand. The row goes when the vote comes."""
+
+    __tablename__ = "ballot"
+    __table_args__ = (Index("ix_ballot_at", "at"),)
+
+    brand: str = Field(primary_key=True)
+    mention_row: int = Field(sa_column=Column(BigInteger(), primary_key=True, autoincrement=False))
+    at: datetime = _time(nullable=False)  # when it was said
+
+
+class VoteRow(SQLModel, table=True):
+    """The ledger of what detection counted, in order; a row is never changed, so that decisions can be replayed."""
+
+    __tablename__ = "vote"
+    __table_args__ = (
+        Index("ux_vote_mention", "mention_row", "brand", unique=True),
+        Index("ix_vote_author", "brand", "author", "at"),
+        Index("ix_vote_conversation", "brand", "conversation", "at"),
+        Index("ix_vote_at", "brand", "at"),
+    )
+
+    brand: str = Field(primary_key=True)
+    position: int = Field(sa_column=Column(BigInteger(), primary_key=True, autoincrement=False))
+    mention_row: int = Field(sa_column=Column(BigInteger(), nullable=False))
+    mention: str = Field(max_length=36)
+    source: str
+    at: datetime = _time(nullable=False)
+    counted_at: datetime = _time(nullable=False)
+    news: bool
+    risk: float
+    negative: bool
+    polarity: float
+    doubtful: bool = False
+    lang: str | None = None
+    topic: str | None = None
+    author: str | None = None  # a key, not a name
+    conversation: str | None = None  # likewise
+    reach: int | None = Field(default=None, sa_column=Column(BigInteger()))
+    repeats: str | None = None  # author, conversation: said before within a day, weighs nothing
+    budget: float
+    deff: float
+    rate_budget: float | None = None
+    rate_deff: float | None = None
+
+
+class BlockRow(SQLModel, table=True):
+    """Six hours of a brand's votes added up: what the usual is learned from."""
+
+    __tablename__ = "block"
+
+    brand: str = Field(primary_key=True)
+    slot: int = Field(primary_key=True)  # Unix time / 21600
+    n: float
+    negative: float
+    x: float
+    xx: float
+    y: float
+    yy: float
+    left_out: bool = False  # an alert fired then
+
+
+class StandingRow(SQLModel, table=True):
+    """What detection knows of a brand; written with the votes that changed it."""
+
+    __tablename__ = "standing"
+
+    brand: str = Field(primary_key=True)
+    position: int = Field(sa_column=Column(BigInteger(), nullable=False))
+    state: dict[str, Any] | None = _json()
+    share: float | None = None  # what is usual, and how many mentions tell so: for the fleet
+    dissatisfaction: float | None = None
+    mentions: float = 0.0
+    updated_at: datetime = _time(nullable=False)
+
+
 class AlertRow(SQLModel, table=True):
     """One alert, from the first breach to its end."""
 
@@ -207,6 +285,9 @@ class AlertRow(SQLModel, table=True):
     calm_since_at: datetime | None = _time()
     signal: dict[str, Any] | None = _json()
     evidence: list[str] | None = _json()
+    resolution: str | None = None
+    reopened: int = 0
+    proof: dict[str, Any] | None = _json()
 
 
 class NotificationRow(SQLModel, table=True):
@@ -248,5 +329,9 @@ scoring = _table(ScoringRow)
 assessment = _table(AssessmentRow)
 window = _table(WindowRow)
 dirty_window = _table(DirtyWindowRow)
+ballot = _table(BallotRow)
+vote = _table(VoteRow)
+block = _table(BlockRow)
+standing = _table(StandingRow)
 alert = _table(AlertRow)
 notification = _table(NotificationRow)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import PrivateAttr
 
-from listener.alerts.rules import NegativeShare
+from listener.alerts.rules import Blind, Deterioration, HighRisk
 from listener.config import Brand, Thresholds
 from listener.domain import Assessment, Checkpoint, Notification, Page, PollResult, RawMention
 from listener.errors import DeliveryError, ScoringError, SourceError
@@ -104,11 +104,11 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
             metrics=Metrics(),
             fetcher=Fetcher(FetchPolicy(user_agent="test")),
             sources={"forum": source},
-            brands={"bolt": Brand(names=("Bolt",), thresholds=Thresholds(usual_negative_share=0.2))},
+            brands={"bolt": Brand(names=("Bolt",), thresholds=Thresholds(budget=0.25))},
             matcher=Matcher([compile_brand("bolt", ["Bolt"])]),
             identify=lambda _: "en",
             scorer=scorer,
-            rules={"bolt": [NegativeShare(name="negative_share")]},
+            rules={"bolt": [Deterioration(name="deterioration"), HighRisk(name="high_risk"), Blind(name="blind")]},
             receivers={"inbox": inbox},
             now=lambda: clock[0],
             random=lambda: 0.5,

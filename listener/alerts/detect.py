@@ -1,172 +1,246 @@
-"""Does a brand's perception deteriorate? Windows in, one explained finding out; nothing else is read.
-
-The statistics here are a first, plain version: one interval, looked at again at every tick. Looking again and again
-until the interval clears the limit (optional stopping) raises more false alarms than ``confidence`` suggests; evidence
-that stays valid at every look replaces it behind the same function.
-"""
+"""Does a brand's perception deteriorate? How it stands in, one explained finding out; nothing else is read. Pure."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from statistics import NormalDist
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
-from listener.alerts.rules import NegativeShare
-from listener.domain import Condition, Severity, Signal, Window
+from listener.alerts import budget, evidence, volume
+from listener.alerts.intervals import Z95, wilson
+from listener.alerts.rules import Deterioration
+from listener.alerts.standing import (
+    HOUR_TICKS,
+    Standing,
+    evidence_of,
+    fall_allowed,
+    moment,
+    perception,
+    streams_of,
+    volume_score,
+)
+from listener.domain import Channel, Condition, Rate, Severity, Signal, Strength, Sums
 
-PRIOR_SHARE = 0.2  # what a brand without history is taken to be like
-PRIOR_MENTIONS = 20  # how many mentions of its own history outweigh that
-SHARE_MIN = 0.05  # a smaller usual share is taken for this: twice next to nothing is nothing to wake for
-RECENT_SECS = 86400  # the last day is left out of the baseline: a slow start of trouble must not become usual
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Windows of one brand added up. ``perception`` is -100..100, None when nobody spoke."""
-
-    mentions: int
-    negative: int
-    perception: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usual:
-    """What is usual for a brand: the negative share (0..1), the perception, and in words where it comes from."""
-
-    share: float
-    perception: float | None
-    basis: str
+TICKET = math.log(10.0)  # a warning asks for a tenth of the evidence that a page asks for
+HOUR_MENTIONS = 10  # with so many, the last hour is shown; with fewer the last day
+VOLUME_TICKS = 36  # the longest stretch over which mentions are added up
+VOLUME_CALM = 0.5  # of the score that is a warning: below it the number of mentions is calm
+TICKS_PER_MONTH = 30 * 288
+DAYS_PER_MONTH = 30
 
 
-def detect(
-    rule: NegativeShare,
-    *,
-    brand: str,
-    recent: Sequence[Window],
-    baseline: Sequence[Window],
-    usual_share: float | None = None,
-    now: datetime,
-) -> Signal:
-    """Judge the share of negative mentions in the last ``window_secs`` against what is usual for the brand.
+def detect(rule: Deterioration, *, brand: str, standing: Standing, now: datetime, blind: bool = False) -> Signal:
+    """Judge how ``brand`` stands at ``now``.
 
-    ``recent`` are fine windows that cover the rule's window, ``baseline`` coarse ones that cover ``baseline_secs``;
-    both may hold more than is asked for, and gaps mean that nobody spoke. The fine window that holds the first instant
-    counts whole. ``usual_share`` (0..1) is the user's own figure.
-
-    Breached: even the lower Wilson bound (``confidence``, two-sided) is above the limit of a warning, or of a critical
-    alert. Calm: enough was said, and the share itself is below the limit. Unknown: too little was said, or the share is
-    above the limit but chance could explain it.
+    Breached: there is evidence that the budget is overspent (or that perception falls too fast) and it still is, or
+    negative mentions pile up. Critical wakes somebody: evidence that keeps the promise on false alarms, or both
+    channels at once; a warning needs a tenth of that evidence. Calm: the newest mentions are within the budget.
+    Unknown: neither. Blind: sources fail, so silence tells nothing; a breach is told all the same.
     """
-    start_at = now - timedelta(seconds=rule.window_secs)
-    seen = add_up([window for window in recent if window.end_at > start_at and window.start_at < now])
-    usual = usual_of(rule, baseline, usual_share=usual_share, now=now)
-    low, high = wilson(seen.negative, seen.mentions, rule.confidence) if seen.mentions else (None, None)
-    condition, severity = judge(rule, seen, low=low, expected=usual.share)
-    return Signal(
+    strength = _strength(rule, standing, now)
+    hour, day = standing.over_hours(1), standing.over_hours(24)
+    shown, span = (hour, 1) if hour.n >= HOUR_MENTIONS else (day, 24)
+    severity, channels = _breach(rule, strength, hour, day)
+    condition = Condition.BREACHED if severity else _condition(standing, strength, now, blind=blind)
+    mean = shown.x / shown.n if shown.n else None
+    low, high = wilson(mean, shown.n / strength.deff) if mean is not None else (None, None)
+    signal = Signal(
         brand=brand,
         rule=rule.name,
         condition=condition,
         severity=severity,
-        reason=explain(rule, seen, usual, low=low, condition=condition, severity=severity),
-        observed=seen.negative / seen.mentions if seen.mentions else None,
-        expected=usual.share,
+        reason="",
+        observed=mean,
+        expected=standing.usual.mean,
         low=low,
         high=high,
-        mentions=seen.mentions,
-        perception=seen.perception,
-        perception_before=usual.perception,
-        window_start_at=start_at,
+        mentions=int(shown.n),
+        negative=int(shown.negative),
+        perception=perception(shown.y / shown.n) if shown.n else None,
+        perception_before=perception(standing.usual_rate.mean),
+        window_start_at=now - timedelta(hours=span),
         window_end_at=now,
+        channels=channels,
+        onset_at=_onset(standing, channels) if severity else None,
+        spoke_at=None if standing.spoke is None else datetime.fromtimestamp(standing.spoke, tz=UTC),
+        position=standing.position,
+        strength=strength,
+    )
+    return replace(signal, reason=_sentence(signal, standing, strength))
+
+
+def _onset(standing: Standing, channels: tuple[Channel, ...]) -> datetime:
+    """When it began: as the evidence tells it, or within the hours that the number of mentions is judged by."""
+    if Channel.EVIDENCE in channels:
+        return onset_of(standing)
+    return moment(standing.tick - VOLUME_TICKS)
+
+
+def onset_of(standing: Standing) -> datetime:
+    """When the trouble began, as the stream tells it that has more evidence."""
+    return moment(evidence.onset(max(streams_of(standing), key=evidence.evidence)))
+
+
+def page_limit(standing: Standing, rule: Deterioration) -> tuple[float, float]:
+    """The evidence (ln) that wakes somebody, and the ticks a month in which anybody speaks of the brand.
+
+    As many as four weeks tell of, or the last day, if it is busier: more looks need more evidence.
+    """
+    per_day = max(standing.usual.per_day, standing.over_hours(24).n, 1.0)
+    ticks = TICKS_PER_MONTH * -math.expm1(-per_day / 288)
+    return evidence.needed(ticks, rule.false_alarms_per_month), ticks
+
+
+def _strength(rule: Deterioration, standing: Standing, now: datetime) -> Strength:
+    hour, day = standing.over_hours(1), standing.over_hours(24)
+    recent, mean_recent = standing.latest(now)
+    limit, ticks = page_limit(standing, rule)
+    seen, expected = volume.excess(standing.volume)
+    allowed = standing.usual.budget
+    return Strength(
+        evidence=evidence_of(standing),
+        limit=limit,
+        budget=allowed,
+        burn_hour=budget.burn(hour.x / hour.n, allowed) if hour.n else None,
+        burn_day=budget.burn(day.x / day.n, allowed) if day.n else None,
+        burn_recent=budget.burn(mean_recent, allowed) if recent else None,
+        gone_hours=_gone_hours(standing, day),
+        volume=volume_score(standing) if rule.volume else None,
+        volume_limit=rule.volume_critical,
+        volume_seen=seen,
+        volume_usual=expected,
+        deff=standing.usual.deff,
+        false_alarms_per_month=rule.false_alarms_per_month,
+        ticks_per_month=ticks,
+        rates=(
+            _rate(standing, hour, "hour", rule.points_per_hour),
+            _rate(standing, day, "day", rule.points_per_day),
+        ),
     )
 
 
-def judge(
-    rule: NegativeShare, seen: Totals, *, low: float | None, expected: float
-) -> tuple[Condition, Severity | None]:
-    """Compare what was seen with the limits; a window with fewer than ``mentions_min`` mentions is not judged."""
-    if low is None or seen.mentions < rule.mentions_min:
-        return Condition.UNKNOWN, None
-    if low > limit(expected, rule.ratio_critical):
-        return Condition.BREACHED, Severity.CRITICAL
-    if low > limit(expected, rule.ratio):
-        return Condition.BREACHED, Severity.WARNING
-    calm = seen.negative / seen.mentions < limit(expected, rule.ratio)
-    return (Condition.CALM if calm else Condition.UNKNOWN), None
+def _breach(
+    rule: Deterioration, strength: Strength, hour: Sums, day: Sums
+) -> tuple[Severity | None, tuple[Channel, ...]]:
+    """How severe, and by which channels; both at once are critical."""
+    found: list[tuple[Channel, Severity]] = []
+    if strength.evidence >= strength.limit - TICKET and (
+        _burning(strength, hour, day) or _falling(rule, strength.rates)
+    ):
+        page = strength.evidence >= strength.limit
+        found.append((Channel.EVIDENCE, Severity.CRITICAL if page else Severity.WARNING))
+    if strength.volume is not None and strength.volume >= rule.volume_warning:
+        page = strength.volume >= rule.volume_critical
+        found.append((Channel.VOLUME, Severity.CRITICAL if page else Severity.WARNING))
+    if not found:
+        return None, ()
+    critical = len(found) > 1 or found[0][1] is Severity.CRITICAL
+    return Severity.CRITICAL if critical else Severity.WARNING, tuple(channel for channel, _ in found)
 
 
-def limit(expected: float, ratio: float) -> float:
-    """The share (0..1) that ``ratio`` allows for: it grows with both, and is below 1 whenever ``expected`` is.
-
-    For a small usual share it is ``ratio`` times that. Where that is out of reach it is the mirror: the others have
-    become ``ratio`` times fewer, so that a brand with a usual share of 60 % can breach too.
-    """
-    return min(ratio * max(expected, SHARE_MIN), 1 - (1 - expected) / ratio)
-
-
-def usual_of(rule: NegativeShare, baseline: Sequence[Window], *, usual_share: float | None, now: datetime) -> Usual:
-    """What is usual: the user's figure, or the share of the baseline drawn towards the prior where history is thin.
-
-    The last day is left out; a brand with fewer than ``PRIOR_MENTIONS`` mentions before it is compared with all that
-    came before the rule's window. The share is the mean of the beta posterior, (k + 0.2 * 20) / (n + 20).
-    """
-    oldest = now - timedelta(seconds=rule.baseline_secs)
-    past = add_up(_between(baseline, oldest, now - timedelta(seconds=max(RECENT_SECS, rule.window_secs))))
-    if past.mentions < PRIOR_MENTIONS:
-        past = add_up(_between(baseline, oldest, now - timedelta(seconds=rule.window_secs)))
-    if usual_share is not None:
-        return Usual(share=usual_share, perception=past.perception, basis="as configured")
-    share = (past.negative + PRIOR_SHARE * PRIOR_MENTIONS) / (past.mentions + PRIOR_MENTIONS)
-    history = f"from {past.mentions} earlier mentions" if past.mentions else "assumed, there is no history yet"
-    return Usual(share=share, perception=past.perception, basis=history)
-
-
-def add_up(windows: Sequence[Window]) -> Totals:
-    """Sum windows of one brand."""
-    mentions = sum(window.volume for window in windows)
-    polarity_sum = math.fsum(window.polarity_sum for window in windows)
-    return Totals(
-        mentions=mentions,
-        negative=sum(window.negative for window in windows),
-        perception=100 * polarity_sum / mentions if mentions else None,
+def _burning(strength: Strength, hour: Sums, day: Sums) -> bool:
+    return budget.burning(
+        hour.n,
+        hour.x / hour.n if hour.n else 0.0,
+        day.n,
+        day.x / day.n if day.n else 0.0,
+        strength.budget,
     )
 
 
-def wilson(negative: int, mentions: int, confidence: float) -> tuple[float, float]:
-    """Bounds of a share at ``confidence``, two-sided, for ``mentions`` > 0 (Wilson 1927; Brown, Cai, DasGupta 2001)."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, z2 = negative / mentions, z * z / mentions
-    centre = share + z2 / 2
-    spread = math.sqrt(z2 * (share * (1 - share) + z2 / 4))
-    return max(0.0, (centre - spread) / (1 + z2)), min(1.0, (centre + spread) / (1 + z2))
+def _falling(rule: Deterioration, rates: tuple[Rate, ...]) -> bool:
+    """Whether perception falls faster, within the hour or the day, than the user's threshold."""
+    return fall_allowed(rule) is not None and any(
+        not rate.implied and rate.points is not None and -rate.points >= rate.threshold for rate in rates
+    )
 
 
-def explain(
-    rule: NegativeShare,
-    seen: Totals,
-    usual: Usual,
-    *,
-    low: float | None,
-    condition: Condition,
-    severity: Severity | None,
-) -> str:
-    """One English sentence with the numbers that decided."""
-    expected = f"{usual.share:.0%} is usual ({usual.basis})"
-    if low is None or seen.mentions < rule.mentions_min:
-        return (
-            f"{seen.mentions} mentions in the window are too few to judge ({rule.mentions_min} are needed); {expected}"
+def _condition(standing: Standing, strength: Strength, now: datetime, *, blind: bool) -> Condition:
+    """What it is when nothing is breached; a brand that nobody has spoken of for a day is not calm."""
+    if blind:
+        return Condition.BLIND
+    day, two = standing.over_hours(24), standing.over_hours(2)
+    count, mean = standing.latest(now)
+    many = strength.volume is not None and strength.volume >= VOLUME_CALM * strength.volume_limit
+    within = budget.recovered(count, mean, two.n, two.x / two.n if two.n else 0.0, strength.budget)
+    return Condition.CALM if day.n and within and not many else Condition.UNKNOWN
+
+
+def _rate(standing: Standing, seen: Sums, per: Literal["hour", "day"], threshold: float | None) -> Rate:
+    """The change of perception against the usual within the hour or the day, with its interval (95 %, for reading)."""
+    usual = standing.usual_rate
+    limit = threshold if threshold is not None else implied_fall(standing)
+    if not seen.n:
+        return Rate(per=per, threshold=limit, implied=threshold is None)
+    mean = seen.y / seen.n
+    variance = max(seen.yy / seen.n - mean * mean, usual.sd * usual.sd / 4)
+    error = math.sqrt(usual.deff * (variance / seen.n + usual.sd**2 / (usual.count + budget.FLEET_MENTIONS)))
+    points, spread = perception(mean) - perception(usual.mean), 200.0 * Z95 * error
+    return Rate(
+        per=per,
+        threshold=limit,
+        implied=threshold is None,
+        points=points,
+        low=max(-200.0, points - spread),
+        high=min(200.0, points + spread),
+    )
+
+
+def implied_fall(standing: Standing) -> float:
+    """The fall of perception (points) that overspending the budget means, if those who turn say the worst.
+
+    Of the mentions that were no negative experience, (b - p) / (1 - p) turn from their mean perception to -100.
+    """
+    p, b = standing.usual.mean, standing.usual.budget
+    turned = min(1.0, max(0.0, b - p) / max(1 - p, 1e-9))
+    return max(0.1, turned * (perception(standing.usual_rate.mean) + 100.0))
+
+
+def _gone_hours(standing: Standing, day: Sums) -> float | None:
+    usual = standing.usual
+    if not day.n or not usual.per_day:
+        return None
+    spent = usual.mean * usual.per_day * (DAYS_PER_MONTH - 1) + day.x
+    return budget.gone_in_hours(
+        day.x / day.n,
+        usual.budget,
+        per_hour=day.n / 24,
+        spent=spent,
+        month_mentions=usual.per_day * DAYS_PER_MONTH,
+    )
+
+
+def _sentence(signal: Signal, standing: Standing, strength: Strength) -> str:
+    usual = f"{standing.usual.mean:.0%} is usual ({_basis(standing)}), {strength.budget:.0%} is the budget"
+    if signal.observed is None:
+        return f"nobody has spoken for a day; {usual}"
+    hours = "the last hour" if signal.window_end_at - signal.window_start_at == timedelta(hours=1) else "the last day"
+    numbers = f"{signal.observed:.0%} of {signal.mentions} mentions in {hours} tell of a negative experience"
+    sure = f"the evidence is {odds(strength.evidence)}, {odds(strength.limit)} wakes somebody"
+    parts = [numbers, usual, sure]
+    if strength.volume is not None and (Channel.VOLUME in signal.channels or signal.severity):
+        parts.append(
+            f"{strength.volume_seen:.0f} negative mentions in 3 hours where {strength.volume_usual:.1f} are usual "
+            f"(score {strength.volume:.1f}, {strength.volume_limit:.3g} wakes somebody)"
         )
-    ratio = rule.ratio_critical if severity is Severity.CRITICAL else rule.ratio
-    numbers = f"{seen.negative} of {seen.mentions} mentions are negative ({seen.negative / seen.mentions:.0%})"
-    bound = f"the limit is {limit(usual.share, ratio):.0%}"
-    match condition:
-        case Condition.BREACHED:
-            return f"{numbers}, at least {low:.0%} at {rule.confidence:.4g} confidence; {expected}, {bound}"
-        case Condition.CALM:
-            return f"{numbers}; {expected}, {bound}"
-        case Condition.UNKNOWN:
-            return f"{numbers}, which chance could explain (at least {low:.0%}); {expected}, {bound}"
+    if signal.condition is Condition.BLIND:
+        parts.insert(0, "sources fail, so what is missing is not known")
+    return "; ".join(parts)
 
 
-def _between(windows: Sequence[Window], start_at: datetime, end_at: datetime) -> list[Window]:
-    """The windows that lie wholly in [``start_at``, ``end_at``)."""
-    return [window for window in windows if window.start_at >= start_at and window.end_at <= end_at]
+def _basis(standing: Standing) -> str:
+    return f"from {standing.usual.count:.0f} earlier mentions" if standing.usual.count else "assumed, no history yet"
+
+
+def odds(logarithm: float) -> str:
+    """Evidence in words: its natural logarithm as "so many to 1"."""
+    return f"{math.exp(min(logarithm, 60.0)):,.0f}:1" if logarithm >= math.log(10) else f"{math.exp(logarithm):.1f}:1"
+
+
+def next_look(standing: Standing, now: datetime) -> datetime:
+    """When the brand is to be looked at again though nothing new is said: its windows slide on."""
+    if standing.spoke is None:
+        return now + timedelta(hours=6)
+    silent = now.timestamp() - standing.spoke
+    if silent < 2 * HOUR_TICKS * budget.TICK_SECS:
+        return now + timedelta(seconds=budget.TICK_SECS)
+    return now + (timedelta(hours=1) if silent < 2 * 86400 else timedelta(hours=6))

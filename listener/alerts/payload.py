@@ -5,18 +5,35 @@ be added within ``listener/v1``, so readers ignore what they do not know; nothin
 Neither authors nor texts of mentions are sent: an id and a link lead there, for who may read them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, overload
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from listener.alerts import texts
-from listener.domain import Alert, AlertState, Condition, Evidence, Reason, Severity, Signal
+from listener.alerts.decompose import Decomposition
+from listener.alerts.market import Market
+from listener.alerts.proof import Proof
+from listener.alerts.proof_texts import sentences
+from listener.alerts.record import RECORD, Record
+from listener.domain import (
+    Alert,
+    AlertState,
+    Channel,
+    Condition,
+    Evidence,
+    Reason,
+    Resolution,
+    Severity,
+    Signal,
+    Strength,
+)
 
 SCHEMA = "listener/v1"
 LINKS_MAX = 5  # what a person reads at night; the rest is in the store
 URL_CHARS_MAX = 2000
+PARTS_MAX = 8  # groups of a decomposition that are told
 
 
 def _utc(at: datetime) -> datetime:
@@ -66,6 +83,101 @@ class Words(_Payload):
     body: str
 
 
+class RateFindings(_Payload):
+    """How fast perception moves against what is usual, within the hour or the day."""
+
+    per: Literal["hour", "day"]
+    points: float | None = Field(default=None, description="Negative: it falls; null: nobody spoke")
+    low: float | None = Field(default=None, description="Lower bound, 95 %")
+    high: float | None = Field(default=None, description="Upper bound, 95 %")
+    threshold: float = Field(description="A fall of so many points is too fast")
+    implied: bool = Field(description="Whether the threshold follows from the budget; otherwise it is the user's")
+
+
+class StrengthFindings(_Payload):
+    """How sure, and how bad: the numbers that decide."""
+
+    evidence: float = Field(description="Natural logarithm of the evidence that the budget is overspent")
+    evidence_limit: float = Field(description="Natural logarithm of the evidence that wakes somebody")
+    budget: Share = Field(description="Share of negative experiences that is allowed")
+    burn_hour: float | None = Field(default=None, description="1 uses the budget just up; null: nobody spoke")
+    burn_day: float | None = None
+    burn_recent: float | None = Field(default=None, description="... by the newest mentions, at most 30")
+    budget_gone_hours: float | None = Field(default=None, description="Until the month's budget is gone at this pace")
+    volume_score: float | None = Field(default=None, description="How unusual the number of negative mentions is")
+    volume_limit: float
+    volume_seen: float = Field(description="Negative mentions in the last three hours")
+    volume_usual: float = Field(description="... and how many are usual")
+    design_effect: float = Field(description="How many times more mentions vary than independent ones would")
+    false_alarms_per_month: float = Field(description="How often chance may wake somebody for this brand")
+    rates: tuple[RateFindings, ...]
+
+
+class PartFindings(_Payload):
+    """One source, language or topic: its part in the change of the share."""
+
+    key: str
+    mix: float = Field(description="By being heard more or less")
+    within: float = Field(description="By becoming worse or better")
+    weight_before: float
+    weight_after: float
+    mean_before: float | None = None
+    mean_after: float | None = None
+
+
+class ChangeFindings(_Payload):
+    """A change of the share, exactly taken apart: change = mix + within."""
+
+    before: float | None = None
+    after: float | None = None
+    change: float | None = None
+    mix: float
+    within: float
+    parts: tuple[PartFindings, ...]
+
+
+class WeightFindings(_Payload):
+    """What one mention added to the evidence."""
+
+    id: str
+    share: float = Field(description="Part of all that was added")
+
+
+class ProofFindings(_Payload):
+    """What the alert hangs on; `listener explain ALERT` does it all again."""
+
+    replay_key: str
+    since: Time
+    voices: Count
+    repeats: Count = Field(description="Mentions that repeat an author or a conversation, and were not counted")
+    authors: Count
+    without_authors: int | None = Field(
+        default=None,
+        description="Without so many of the loudest authors it would not fire; null: not even without five",
+    )
+    broad: bool
+    budget_still_firing: float | None = Field(
+        default=None, description="The largest budget at which it would still fire"
+    )
+    false_alarms_still_firing: float | None = Field(
+        default=None, description="The smallest budget of false alarms a month at which it would still fire"
+    )
+    source: ChangeFindings
+    language: ChangeFindings
+    topic: ChangeFindings
+    top: tuple[WeightFindings, ...]
+
+
+class MarketFindings(_Payload):
+    """Whether the competitors move at the same time."""
+
+    verdict: Literal["whole_market", "own", "unknown"]
+    moving: tuple[str, ...]
+    still: tuple[str, ...]
+    unknown: tuple[str, ...]
+    reason: str
+
+
 class Findings(_Payload):
     """The numbers: always what was observed and what was expected."""
 
@@ -75,8 +187,12 @@ class Findings(_Payload):
     high: Share | None = Field(default=None, description="Upper bound of what was observed, allowing for chance")
     mentions: Count = Field(default=0, description="Mentions in the window")
     perception: Perception | None = Field(default=None, description="-100..100 in the window; null: nobody spoke")
-    perception_before: Perception | None = Field(default=None, description="-100..100 in the time before")
+    perception_before: Perception | None = Field(default=None, description="-100..100 that is usual")
     window: Period | None = None
+    negative: Count = Field(default=0, description="Negative mentions in the window")
+    channels: tuple[Channel, ...] = Field(default=(), description="What of the rule is breached")
+    onset: Time | None = Field(default=None, description="When it began")
+    strength: StrengthFindings | None = None
 
 
 class AlertPayload(Findings):
@@ -96,6 +212,12 @@ class AlertPayload(Findings):
     ended_at: Time | None = None
     decided_at: Time
     explanation: str = Field(description="Why the rule says so, in English, with the numbers")
+    resolution: Resolution | None = Field(
+        default=None, description="How it ended; only recovered says that it is better"
+    )
+    reopened: Count = Field(default=0, description="How many times it fired again soon after its end")
+    proof: ProofFindings | None = None
+    market: MarketFindings | None = None
     evidence: tuple[Link, ...] = ()
     text: dict[str, Words] = Field(description="By language (ISO 639-1): en and et")
 
@@ -107,7 +229,9 @@ class StatePayload(Findings):
     type: Literal["state"] = "state"
     brand: str
     title: str = Field(description="The brand's name for people")
-    state: Literal["ok", "warning", "critical"] = Field(description="The loudest alert that fires")
+    state: Literal["ok", "blind", "warning", "critical"] = Field(
+        description="The loudest alert that fires; blind: none does, and the brand's sources fail"
+    )
     condition: Condition = Field(description="What the rule sees now; unknown: too little was said, not all is well")
     rule: str | None = None
     since: Time | None = Field(default=None, description="Since when the alert fires; null when none does")
@@ -138,10 +262,26 @@ class HeartbeatPayload(_Payload):
 
 
 def alert_payload(
-    alert: Alert, reason: Reason, *, title: str, evidence: Sequence[Evidence], now: datetime
+    alert: Alert,
+    reason: Reason,
+    *,
+    title: str,
+    evidence: Sequence[Evidence],
+    now: datetime,
+    names: Mapping[str, str] | None = None,
 ) -> AlertPayload:
-    """The event that tells of ``alert`` after a transition. ``title`` is the brand's name for people."""
+    """The event that tells of ``alert`` after a transition. ``title`` and ``names`` are brands' names for people."""
     signal = alert.signal
+    record = record_of(alert)
+    proof = None if record is None else record.proof
+    told = texts.Told(
+        alert=alert,
+        reason=reason,
+        title=title,
+        proven={} if proof is None else sentences(proof),
+        market=None if record is None else record.market,
+        names=names or {},
+    )
     return AlertPayload(
         alert_id=alert.id,
         seq=alert.seq,
@@ -155,23 +295,43 @@ def alert_payload(
         ended_at=alert.ended_at,
         decided_at=now,
         explanation=signal.reason,
+        resolution=alert.resolution,
+        reopened=alert.reopened,
+        proof=None if proof is None else _proof(proof),
+        market=None if record is None or record.market is None else _market(record.market),
         evidence=tuple(_link(one) for one in evidence[:LINKS_MAX]),
         text={
-            language: Words(title=words.title, body=words.body)
-            for language, words in texts.alert_words(alert, reason, title=title).items()
+            language: Words(title=words.title, body=words.body) for language, words in texts.alert_words(told).items()
         },
         **_findings(signal),
     )
 
 
-def state_payload(brand: str, *, title: str, alerts: Sequence[Alert], signal: Signal, now: datetime) -> StatePayload:
-    """How a brand stands: the loudest of its firing ``alerts`` (others are ignored), and the numbers of ``signal``."""
-    firing = [alert for alert in alerts if alert.state is AlertState.FIRING and alert.severity is not Severity.INFO]
+def record_of(alert: Alert) -> Record | None:
+    """What was kept of the decision that people were last told of; None for rules that keep none."""
+    return None if alert.proof is None else RECORD.validate_python(alert.proof)
+
+
+def state_payload(
+    brand: str, *, title: str, alerts: Sequence[Alert], signal: Signal, blind: bool = False, now: datetime
+) -> StatePayload:
+    """How a brand stands: the loudest of its firing ``alerts`` (others are ignored), and the numbers of ``signal``.
+
+    An alert that only says that the brand cannot be heard makes it ``blind``, not ``warning``.
+    """
+    firing = [
+        alert
+        for alert in alerts
+        if alert.state is AlertState.FIRING
+        and alert.severity is not Severity.INFO
+        and Channel.SOURCES not in alert.signal.channels
+    ]
+    calm: Literal["ok", "blind"] = "blind" if blind else "ok"
     loudest = max(firing, key=lambda alert: (alert.severity.rank, -alert.started_at.timestamp()), default=None)
     return StatePayload(
         brand=brand,
         title=title,
-        state="ok" if loudest is None else "critical" if loudest.severity is Severity.CRITICAL else "warning",
+        state=calm if loudest is None else "critical" if loudest.severity is Severity.CRITICAL else "warning",
         condition=signal.condition,
         rule=None if loudest is None else loudest.rule,
         since=None if loudest is None else loudest.started_at,
@@ -217,7 +377,99 @@ def _findings(signal: Signal) -> dict[str, Any]:
         "perception": signal.perception,
         "perception_before": signal.perception_before,
         "window": Period(start_at=signal.window_start_at, end_at=signal.window_end_at),
+        "negative": signal.negative,
+        "channels": signal.channels,
+        "onset": signal.onset_at,
+        "strength": None if signal.strength is None else _strength(signal.strength),
     }
+
+
+def _strength(strength: Strength) -> StrengthFindings:
+    return StrengthFindings(
+        evidence=_short(strength.evidence),
+        evidence_limit=_short(strength.limit),
+        budget=strength.budget,
+        burn_hour=_short(strength.burn_hour),
+        burn_day=_short(strength.burn_day),
+        burn_recent=_short(strength.burn_recent),
+        budget_gone_hours=_short(strength.gone_hours),
+        volume_score=_short(strength.volume),
+        volume_limit=strength.volume_limit,
+        volume_seen=strength.volume_seen,
+        volume_usual=_short(strength.volume_usual),
+        design_effect=_short(strength.deff),
+        false_alarms_per_month=strength.false_alarms_per_month,
+        rates=tuple(
+            RateFindings(
+                per=rate.per,
+                points=_short(rate.points),
+                low=_short(rate.low),
+                high=_short(rate.high),
+                threshold=_short(rate.threshold),
+                implied=rate.implied,
+            )
+            for rate in strength.rates
+        ),
+    )
+
+
+def _proof(proof: Proof) -> ProofFindings:
+    return ProofFindings(
+        replay_key=proof.replay_key,
+        since=proof.since_at,
+        voices=proof.voices,
+        repeats=proof.repeats,
+        authors=proof.authors,
+        without_authors=proof.loudest,
+        broad=proof.broad,
+        budget_still_firing=_short(proof.counterfactual.budget),
+        false_alarms_still_firing=proof.counterfactual.false_alarms_per_month,
+        source=_change(proof.source),
+        language=_change(proof.language),
+        topic=_change(proof.topic),
+        top=tuple(WeightFindings(id=one.mention, share=_short(one.share)) for one in proof.top),
+    )
+
+
+def _change(found: Decomposition) -> ChangeFindings:
+    return ChangeFindings(
+        before=_short(found.mean_before),
+        after=_short(found.mean_after),
+        change=_short(found.change),
+        mix=_short(found.mix),
+        within=_short(found.within),
+        parts=tuple(
+            PartFindings(
+                key=part.key,
+                mix=_short(part.mix),
+                within=_short(part.within),
+                weight_before=_short(part.weight_before),
+                weight_after=_short(part.weight_after),
+                mean_before=_short(part.mean_before),
+                mean_after=_short(part.mean_after),
+            )
+            for part in found.parts[:PARTS_MAX]
+        ),
+    )
+
+
+def _market(market: Market) -> MarketFindings:
+    return MarketFindings(
+        verdict=market.verdict,
+        moving=market.moving,
+        still=market.still,
+        unknown=market.unknown,
+        reason=market.reason,
+    )
+
+
+@overload
+def _short(value: float) -> float: ...
+@overload
+def _short(value: None) -> None: ...
+def _short(value: float | None) -> float | None:
+    """Six decimals: what is told is for reading; what decided is in the database, to the last bit."""
+    return None if value is None else round(value, 6)
 
 
 def _link(evidence: Evidence) -> Link:

@@ -2,53 +2,112 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
-class NegativeShare(BaseModel):
-    """Fires when the share of negative mentions rises well above what is usual for the brand."""
-
+class _Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, max_length=100, description="Names the rule in alerts and topics")
-    type: Literal["negative_share"] = "negative_share"
-    window_secs: int = Field(default=3600, ge=300, le=7 * 86400, description="The stretch of time that is judged")
-    baseline_secs: int = Field(
-        default=28 * 86400, ge=86400, le=366 * 86400, description="The stretch before it that tells what is usual"
+    name: Name = Field(description="Names the rule in alerts and topics")
+
+    def for_brand(self, thresholds: Mapping[str, float | int | None]) -> Self:
+        """The rule with what is set of a brand's own ``thresholds``. Raises ValueError when they do not fit."""
+        own = {name: value for name, value in thresholds.items() if name in type(self).model_fields}
+        return type(self).model_validate(self.model_dump() | {k: v for k, v in own.items() if v is not None})
+
+
+class Deterioration(_Rule):
+    """Fires when perception deteriorates, and chance would be a poor explanation.
+
+    The budget of negative experiences is overspent, perception falls faster than a threshold, or negative mentions pile
+    up.
+    """
+
+    type: Literal["deterioration"] = "deterioration"
+    budget: float | None = Field(
+        default=None, gt=0.0, lt=1.0, description="Share of negative experiences that is allowed; learned if not set"
     )
-    mentions_min: int = Field(
-        default=10, ge=1, le=1_000_000, description="With fewer mentions in the window the rule does not judge"
+    budget_ratio: float = Field(
+        default=1.25, gt=1.0, le=10.0, description="A learned budget allows this many times the usual share"
     )
-    ratio: float = Field(
-        default=1.5, gt=1.0, le=100.0, description="How many times the usual share is a warning (see detect.limit)"
+    budget_points: float = Field(
+        default=0.02, ge=0.0, le=0.5, description="... and at least this much more than the usual share (0..1)"
     )
-    ratio_critical: float = Field(default=2.0, gt=1.0, le=100.0, description="Likewise, for critical")
-    confidence: float = Field(
-        default=0.99, ge=0.5, le=0.9999, description="How sure one look must be that the limit is passed"
+    points_per_hour: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=200.0,
+        description="Perception (-100..100) may not fall faster than so many points an hour",
+    )
+    points_per_day: float | None = Field(
+        default=None, gt=0.0, le=200.0, description="... and not faster than so many points a day"
+    )
+    false_alarms_per_month: float = Field(
+        default=0.5, ge=0.001, le=100.0, description="How many times a month chance may wake somebody for this brand"
+    )
+    counts: Literal["risk", "label"] = Field(
+        default="risk", description="A mention counts with its risk (0..1), or by its label (0 or 1)"
+    )
+    volume: bool = Field(default=True, description="Whether the number of negative mentions is watched too")
+    volume_critical: float = Field(default=7.0, gt=0.0, le=100.0, description="Score of the number that wakes somebody")
+    volume_warning: float = Field(default=6.0, gt=0.0, le=100.0, description="Score of the number that is a warning")
+    settle_secs: int = Field(
+        default=3600, ge=0, le=86400, description="How late mentions may come and still count for the number"
     )
     resolve_after_secs: int = Field(
-        default=1800, ge=60, le=7 * 86400, description="How long calm must last until the alert is resolved"
+        default=7200, ge=60, le=7 * 86400, description="How long calm must last until the alert is resolved"
+    )
+    reopen_within_secs: int = Field(
+        default=86400, ge=0, le=7 * 86400, description="A breach so soon after the end is the same alert again"
+    )
+    stale_after_secs: int = Field(
+        default=3 * 86400, ge=3600, le=30 * 86400, description="After such a silence the alert is closed: no data"
     )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.ratio_critical < self.ratio:
-            raise ValueError("ratio_critical is below ratio: critical would come before warning")
-        if self.baseline_secs <= self.window_secs:
-            raise ValueError("baseline_secs is not longer than window_secs: nothing would be left to compare with")
+        if self.volume_critical < self.volume_warning:
+            raise ValueError("volume_critical is below volume_warning: critical would come before warning")
         return self
 
-    def for_brand(self, thresholds: Mapping[str, float | int | None]) -> Self:
-        """The rule with what is set of a brand's own ``thresholds``. Raises ValueError when they do not fit."""
-        own = {name: value for name, value in thresholds.items() if name in THRESHOLDS and value is not None}
-        return type(self).model_validate(self.model_dump() | own)
+
+class HighRisk(_Rule):
+    """Fires on a single mention: its risk times its reach is large, or its author reaches very many."""
+
+    type: Literal["high_risk"] = "high_risk"
+    weight_min: float = Field(default=10_000.0, gt=0.0, description="Risk times reach from which it is a warning")
+    reach_great: int = Field(default=1_000_000, ge=1, description="Reach from which a likely complaint wakes somebody")
+    risk_min: float = Field(
+        default=0.5, ge=0.0, le=1.0, description="... if its risk is so high; risk times reach has the risk in it"
+    )
+    cooldown_secs: int = Field(
+        default=6 * 3600, ge=60, le=7 * 86400, description="How long the alert stands; no second one comes meanwhile"
+    )
 
 
-THRESHOLDS = frozenset({"ratio", "ratio_critical", "mentions_min"})  # what a brand may set of a rule
+class Blind(_Rule):
+    """Fires when the sources of a brand fail: silence is no good news then."""
 
-Rule = NegativeShare
+    type: Literal["blind"] = "blind"
+    intervals: float = Field(
+        default=2.0, ge=1.0, le=100.0, description="A source is blind after so many polling intervals without success"
+    )
+    after_secs: int = Field(default=900, ge=60, le=7 * 86400, description="... but not before so many seconds")
+    share: float = Field(
+        default=0.5, gt=0.0, le=1.0, description="The brand is blind when sources that brought so much of it are"
+    )
 
-RULE_TYPES: Mapping[str, type[BaseModel]] = MappingProxyType({"negative_share": NegativeShare})
+
+Rule = Deterioration | HighRisk | Blind
+
+RULE_TYPES: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {"deterioration": Deterioration, "high_risk": HighRisk, "blind": Blind}
+)
 """Every type of rule by its name in the configuration: the loader checks ``[[rules]]`` against these."""
+
+DEFAULT_RULES: tuple[Rule, ...] = (Deterioration(name="deterioration"), HighRisk(name="high_risk"), Blind(name="blind"))
+"""What is looked for where no rules are configured."""

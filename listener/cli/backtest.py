@@ -8,7 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from listener.aggregate import FINE_SECS
-from listener.alerts.rules import NegativeShare
+from listener.alerts.rules import DEFAULT_RULES
 from listener.app import load_settings, matcher_of, rules_of, scorer_of
 from listener.backtest import Labelled, Plan, read_history, run
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, LabelOption, app, err, meanings, print_json
@@ -64,7 +64,7 @@ def backtest(
 
         plan = Plan(
             history=history,
-            rules=rules_of(settings) if settings else [NegativeShare(name="negative_share")],
+            rules=rules_of(settings) if settings else list(DEFAULT_RULES),
             scorer=lambda: on_thread(load),
             on_alert=print_json,
             on_progress=lambda name, done, total: progress.update(tasks[name], completed=done, total=total),

@@ -32,13 +32,19 @@ class BrandName(Options):
 class Thresholds(Options):
     """What is too much for one brand; what is not set here is the rule's."""
 
-    usual_negative_share: Annotated[
+    budget: Annotated[
         Share | None,
-        Field(description="Share of negative mentions that is usual, 0..1; learned from history if not set."),
+        Field(description="Share of negative experiences that is allowed, 0..1; learned from history if not set."),
     ] = None
-    ratio: Annotated[float | None, Field(gt=1.0, description="Times the usual that is a warning.")] = None
-    ratio_critical: Annotated[float | None, Field(gt=1.0, description="Times the usual that wakes somebody.")] = None
-    mentions_min: Annotated[int | None, Field(ge=1, description="Mentions below which the rule says nothing.")] = None
+    points_per_hour: Annotated[
+        float | None, Field(gt=0.0, le=200.0, description="Perception may not fall faster than so many points an hour.")
+    ] = None
+    points_per_day: Annotated[
+        float | None, Field(gt=0.0, le=200.0, description="... and not faster than so many points a day.")
+    ] = None
+    false_alarms_per_month: Annotated[
+        float | None, Field(ge=0.001, le=100.0, description="How many times a month chance may wake somebody.")
+    ] = None
 
 
 class Brand(Options):
@@ -59,6 +65,13 @@ class Brand(Options):
         tuple[Language, ...],
         Field(description="ISO 639-1 codes; mentions in other languages are left out. Empty: all."),
     ] = ()
+    topics: Annotated[
+        dict[Slug, str],
+        Field(
+            description="What mentions are about, each a query like `query`; the first that matches counts: "
+            '{ delivery = "kuller OR courier", app = "äpp OR app" }.'
+        ),
+    ] = {}
     competitors: Annotated[tuple[Slug, ...], Field(description="Other brands of this file to compare with.")] = ()
     alerts: Annotated[bool, Field(description="Whether rules watch this brand; false for a competitor.")] = True
     thresholds: Annotated[Thresholds, Field(description="What is too much for this brand.")] = Thresholds()

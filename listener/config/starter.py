@@ -20,9 +20,6 @@ type = "feed"
 url = {feed}
 interval_secs = 600
 
-[rules.negative_share]
-type = "negative_share"
-
 [mqtt]
 # A broker inside listener (pip install 'listener[broker]'); for your own: broker = "external", host, port, username.
 broker = "embedded"

@@ -3,10 +3,24 @@
 Times are aware and UTC and end in ``_at``; durations carry their unit. The words are those of ``docs/glossary.md``.
 """
 
-from listener.domain.alerts import Alert, AlertState, Condition, Evidence, Notification, Reason, Severity, Signal
+from listener.domain.alerts import (
+    Alert,
+    AlertState,
+    Channel,
+    Condition,
+    Evidence,
+    Notification,
+    Rate,
+    Reason,
+    Resolution,
+    Severity,
+    Signal,
+    Strength,
+)
 from listener.domain.identity import EMPTY, NAMESPACE, Frozen, require_aware, stable_id
 from listener.domain.mentions import Assessment, Mention, Probabilities, Sentiment, Verdict, Window
 from listener.domain.polling import Accept, Checkpoint, Page, PollResult, RawMention, Rejected, Request, Validator
+from listener.domain.votes import Ballot, Past, Repeats, Sums, Vote
 
 __all__ = [
     "EMPTY",
@@ -15,6 +29,8 @@ __all__ = [
     "Alert",
     "AlertState",
     "Assessment",
+    "Ballot",
+    "Channel",
     "Checkpoint",
     "Condition",
     "Evidence",
@@ -22,17 +38,24 @@ __all__ = [
     "Mention",
     "Notification",
     "Page",
+    "Past",
     "PollResult",
     "Probabilities",
+    "Rate",
     "RawMention",
     "Reason",
     "Rejected",
+    "Repeats",
     "Request",
+    "Resolution",
     "Sentiment",
     "Severity",
     "Signal",
+    "Strength",
+    "Sums",
     "Validator",
     "Verdict",
+    "Vote",
     "Window",
     "require_aware",
     "stable_id",

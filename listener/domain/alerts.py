@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from listener.domain.identity import Frozen, stable_id
 
@@ -32,23 +33,89 @@ class Reason(StrEnum):
 
     FIRST = "first"
     WORSENED = "worsened"
+    REOPENED = "reopened"
     RESOLVED = "resolved"
 
 
 class Condition(StrEnum):
-    """What a rule sees: ``unknown`` (too little was said) is not recovery."""
+    """What a rule sees: neither ``unknown`` (too little was said) nor ``blind`` (sources fail) is recovery."""
 
     BREACHED = "breached"
     CALM = "calm"
     UNKNOWN = "unknown"
+    BLIND = "blind"
+
+
+class Resolution(StrEnum):
+    """How an alert ended: only ``recovered`` says that things are better."""
+
+    RECOVERED = "recovered"
+    NO_DATA = "no_data"  # nobody has spoken for so long that nothing can be said any more
+    EXPIRED = "expired"  # it told of one event, and its time is over
+
+
+class Channel(StrEnum):
+    """What of a rule was breached."""
+
+    EVIDENCE = "evidence"  # the share of negative mentions, or the fall of perception
+    VOLUME = "volume"  # the number of negative mentions
+    MENTION = "mention"  # one mention
+    SOURCES = "sources"  # nothing can be heard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast perception moves against what is usual: points of -100..100 per hour or per day, negative when it falls.
+
+    ``low`` and ``high`` bound ``points`` (95 %); all three are None when nobody spoke. ``threshold`` is how large a
+    fall is too fast, set by the user or (``implied``) what follows from the budget.
+    """
+
+    per: Literal["hour", "day"]
+    threshold: float
+    implied: bool
+    points: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strength:
+    """How sure a finding is, and how bad: what decided.
+
+    ``evidence`` and ``limit`` are natural logarithms (evidence e : 1 against chance); ``budget`` is the share of
+    negative experiences that is still allowed, and a ``burn`` of 1 uses it just up. ``gone_hours`` is when the month's
+    budget is gone at this pace. ``volume`` is the score of the number of negative mentions against ``volume_limit``:
+    ``volume_seen`` came in the last three hours, ``volume_usual`` are usual then.
+    ``false_alarms_per_month`` is the promise that ``limit`` keeps. ``deff`` is the design effect.
+    """
+
+    evidence: float
+    limit: float
+    budget: float
+    burn_hour: float | None
+    burn_day: float | None
+    burn_recent: float | None
+    gone_hours: float | None
+    volume: float | None
+    volume_limit: float
+    volume_seen: float
+    volume_usual: float
+    deff: float
+    false_alarms_per_month: float
+    ticks_per_month: float
+    rates: tuple[Rate, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One finding of a rule about a brand; explains itself: always both numbers, and why.
 
-    ``observed`` and ``expected`` are in the rule's unit (``negative_share``: 0..1); ``low`` and ``high`` bound
-    ``observed``. ``severity`` is set when ``condition`` is breached.
+    ``observed`` and ``expected`` are shares of negative experiences (0..1; for one mention: its risk, and nothing);
+    ``low`` and ``high`` bound ``observed``. ``severity`` and ``channels`` are set when ``condition`` is breached.
+    ``onset_at`` is when it began, ``spoke_at`` when anybody last spoke; ``position`` is the last vote that was counted
+    (see ``Vote``); ``mention`` is the id of the one that is told of and ``reach`` who may see it, where
+    it is one; ``sources`` are those that fail, where that is it.
     """
 
     brand: str
@@ -65,6 +132,15 @@ class Signal:
     perception_before: float | None = None
     window_start_at: datetime
     window_end_at: datetime
+    negative: int = 0
+    channels: tuple[Channel, ...] = ()
+    onset_at: datetime | None = None
+    spoke_at: datetime | None = None
+    position: int = 0
+    mention: str | None = None
+    reach: int | None = None
+    sources: tuple[str, ...] = ()
+    strength: Strength | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +157,9 @@ class Alert:
     """A rule that fires for a brand, from ``started_at`` to ``ended_at``.
 
     One alert at most fires per ``fingerprint``. ``seq`` counts what was published of it; ``calm_since_at`` is since
-    when the rule has been calm without a break.
+    when the rule has been calm without a break. A breach soon after the end opens the same alert again.
+    ``resolution`` says how it ended. ``proof`` is what was shown of it when people were last told (see
+    ``listener.alerts.proof``), as JSON values.
     """
 
     brand: str
@@ -95,6 +173,9 @@ class Alert:
     ended_at: datetime | None = None
     calm_since_at: datetime | None = None
     evidence: tuple[str, ...] = ()
+    resolution: Resolution | None = None
+    reopened: int = 0
+    proof: Frozen | None = None
 
     @property
     def id(self) -> str:

@@ -1,7 +1,7 @@
 """What was said of a brand, what the model says of it, and how that adds up over time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -31,7 +31,9 @@ class Mention:
 
     Identity is (``source``, ``external_id``): an edit is a new ``content_hash``, never a new mention. ``url`` is the
     site's own link, ``canonical_url`` the form that joins the same article seen through different sources. ``text_key``
-    is equal for texts that say the same. ``reach`` stays None when unknown.
+    is equal for texts that say the same. ``reach`` stays None when unknown. ``conversation`` is the source's id of the
+    thread, its first mention included, None when the site does not tell. ``topics`` has what the mention is about by
+    brand; brands without a topic are absent.
     """
 
     source: str
@@ -49,6 +51,8 @@ class Mention:
     content_hash: str
     text_key: str
     brands: tuple[str, ...] = ()
+    conversation: str | None = None
+    topics: Mapping[str, str] = field(default_factory=dict, hash=False)  # a mention has a hash, a mapping none
 
     @property
     def id(self) -> str:

@@ -77,6 +77,8 @@ class RawMention:
     """What the site said of one item, before we clean it.
 
     ``text`` and ``title`` may hold HTML. ``rating`` is on 0..1; ``reach`` counts people who may have seen it.
+    ``conversation`` is the site's own id of the thread that the item belongs to, None when the site does not tell; an
+    item that starts a thread which replies know by its id has that id, so that it and they are one conversation.
     Raises ValueError on an empty id, a missing text and title, and on naive times.
     """
 
@@ -90,6 +92,7 @@ class RawMention:
     rating: float | None = None
     reach: int | None = None
     lang: str | None = None
+    conversation: str | None = None
 
     def __post_init__(self) -> None:
         if not self.external_id.strip():

@@ -1,114 +1,186 @@
-"""Let every rule look at every brand, and keep what changed together with the notifications that it makes due."""
+"""Count what was scored, let every rule look, and keep what changed together with the notifications it makes due."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 
-from listener.aggregate import COARSE_SECS, FINE_SECS, window_start
-from listener.alerts.detect import detect
-from listener.alerts.lifecycle import Transition, advance
+from listener.alerts import standing as standings
+from listener.alerts.blind import Ear
+from listener.alerts.budget import BLOCK_TICKS, KEPT_BLOCKS
+from listener.alerts.detect import next_look
 from listener.alerts.notify import notifications
 from listener.alerts.payload import StatePayload, alert_payload, as_json, state_payload
-from listener.alerts.rules import Rule
-from listener.config import Brand
-from listener.domain import Alert, AlertState, Condition, Evidence, Reason, Severity, Signal, stable_id
+from listener.alerts.standing import Fleet
+from listener.domain import Alert, AlertState, Reason, Severity, Signal
+from listener.pipeline.look import Case, Look, look, main_rule
 from listener.pipeline.parts import Parts
-from listener.store import alerts, windows
+from listener.pipeline.prove import prove_it
+from listener.store import alerts, sources, votes
+from listener.store.votes import Change, Kept, Waiting
 
 log = structlog.get_logger()
 
-EVIDENCE = 3  # mentions that an alert shows
-EVENTS = {Reason.FIRST: "alert.fired", Reason.WORSENED: "alert.worsened", Reason.RESOLVED: "alert.resolved"}
+BALLOTS = 5_000  # counted at a time: bounds memory, not work
+EVENTS = {
+    Reason.FIRST: "alert.fired",
+    Reason.WORSENED: "alert.worsened",
+    Reason.REOPENED: "alert.reopened",
+    Reason.RESOLVED: "alert.resolved",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """One look of all rules at all brands: the alerts that people are told of, and how every watched brand stands."""
+    """One look of all rules: the alerts that people are told of, and how the brands stand that were looked at."""
 
     told: tuple[Alert, ...]
     states: tuple[StatePayload, ...]
 
 
 async def evaluate(parts: Parts) -> Evaluation:
-    """Let every rule look at every brand once, and keep what changed with the notifications it makes due.
+    """Look at every brand of which something is new, or whose time has come; the cost is theirs alone.
 
     A brand without alerts (a competitor) is followed like the others, and nobody is told.
     """
     now = parts.now()
-    latest = await alerts.latest(parts.database)
+    ears = await _ears(parts, now)
+    waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS)
+    about = set(parts.agenda.due(now)) | await alerts.firing(parts.database) | ears.keys()
+    known = await votes.fleet(parts.database)
+    fleet = Fleet() if known is None else Fleet(x=known[0], y=known[1])
     told: list[Alert] = []
     states: list[StatePayload] = []
-    for name, brand in parts.brands.items():
-        rules = parts.rules.get(name, ())
-        signals = [await _look(parts, rule, name, brand, now) for rule in rules]
-        current: list[Alert] = []
-        for rule, signal in zip(rules, signals, strict=True) if brand.alerts else ():
-            before = latest.get(stable_id("fingerprint", name, rule.name))
-            transition = await _advance(parts, rule, signal, before, brand.title, now)
-            if transition.alert is not None:
-                current.append(transition.alert)
-            if transition.alert is not None and transition.reason is not None:
-                told.append(transition.alert)
-        if signals:
-            states.append(state_payload(name, title=brand.title, alerts=current, signal=signals[0], now=now))
-        _count_firing(parts, name, current)
+    while True:
+        looked = await _look_at(parts, about, waiting, ears, fleet, now)
+        told += looked.told
+        states += looked.states
+        if len(waiting) < BALLOTS:
+            break
+        about = set()
+        waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS)
     parts.metrics.evaluated.set(now.timestamp())
     return Evaluation(told=tuple(told), states=tuple(states))
 
 
-async def _look(parts: Parts, rule: Rule, name: str, brand: Brand, now: datetime) -> Signal:
-    recent_from_at = window_start(now, FINE_SECS) - timedelta(seconds=rule.window_secs)
-    recent = await windows.read(parts.database, name, start_at=recent_from_at, end_at=now)
-    baseline_from_at = now - timedelta(seconds=rule.baseline_secs)
-    baseline = await windows.read(parts.database, name, start_at=baseline_from_at, end_at=now, size_secs=COARSE_SECS)
-    signal = detect(
-        rule,
+async def _look_at(
+    parts: Parts,
+    about: Collection[str],
+    waiting: Sequence[Waiting],
+    ears: Mapping[str, Sequence[Ear]],
+    fleet: Fleet,
+    now: datetime,
+) -> Evaluation:
+    """Look at these brands, and at those that something is said of."""
+    queue: dict[str, list[Waiting]] = defaultdict(list)
+    for one in waiting:
+        queue[one.brand].append(one)
+    await _forget(parts, [one for one in waiting if one.brand not in parts.brands])
+    brands = [name for name in sorted(queue.keys() | set(about)) if name in parts.brands]
+    kept = await votes.kept(parts.database, brands)
+    latest = await alerts.latest(parts.database, brands)
+    by_brand: dict[str, dict[str, Alert]] = defaultdict(dict)
+    for fingerprint, alert in latest.items():
+        by_brand[alert.brand][fingerprint] = alert
+    told: list[Alert] = []
+    states: list[StatePayload] = []
+    quiet: list[tuple[Case, Look, Change]] = []
+    for name in brands:
+        case = await _case(parts, name, kept.get(name), queue.get(name, ()), by_brand[name], ears.get(name), fleet, now)
+        found = look(case)
+        change = _change(case, found, kept.get(name), queue.get(name, ()))
+        if any(transition.reason is not None for _, transition in found.transitions):
+            loud = await _decide(parts, case, found, change)
+            told += loud
+            states += [_state(parts, case, found)] if loud else []
+        else:
+            quiet.append((case, found, change))
+    await _keep_quiet(parts, quiet, now)
+    states += [_state(parts, case, found) for case, found, _ in quiet if case.rules]
+    return Evaluation(told=tuple(told), states=tuple(states))
+
+
+async def _case(
+    parts: Parts,
+    name: str,
+    kept: Kept | None,
+    queue: Sequence[Waiting],
+    latest: Mapping[str, Alert],
+    ears: Sequence[Ear] | None,
+    fleet: Fleet,
+    now: datetime,
+) -> Case:
+    brand, rules = parts.brands[name], parts.rules.get(name, ())
+    standing = None if kept is None else standings.from_json(kept.state)
+    ballots = [one.ballot for one in queue if one.ballot is not None]
+    past = None
+    if standings.needs_past(standing, ballots, rule=main_rule(rules), now=now):
+        block = standings.tick_of(now) // BLOCK_TICKS
+        past = await votes.past(parts.database, name, first_slot=block - KEPT_BLOCKS)
+    return Case(
         brand=name,
-        recent=recent,
-        baseline=baseline,
-        usual_share=brand.thresholds.usual_negative_share,
+        rules=rules,
+        standing=standing,
+        ballots=ballots,
+        fleet=fleet,
         now=now,
+        alerting=brand.alerts,
+        past=past,
+        ears=_hearing(parts, name) if ears is None else ears,
+        alerts=latest,
     )
-    for gauge, value in (
-        (parts.metrics.negative_share, signal.observed),
-        (parts.metrics.usual_share, signal.expected),
-        (parts.metrics.perception, signal.perception),
-    ):
-        gauge.labels(brand=name).set(float("nan") if value is None else value)
-    parts.metrics.volume.labels(brand=name).set(signal.mentions)
-    return signal
 
 
-async def _advance(
-    parts: Parts, rule: Rule, signal: Signal, before: Alert | None, title: str, now: datetime
-) -> Transition:
-    proof: list[Evidence] = []
-    if signal.condition is Condition.BREACHED:
-        proof = await alerts.evidence(
-            parts.database,
-            signal.brand,
-            start_at=signal.window_start_at,
-            end_at=signal.window_end_at,
-            limit=EVIDENCE,
-        )
-    transition = advance(
-        before,
-        signal,
-        now,
-        resolve_after_secs=rule.resolve_after_secs,
-        evidence=[one.id for one in proof],
+def _change(case: Case, found: Look, kept: Kept | None, queue: Sequence[Waiting]) -> Change:
+    """What the look changes; the alerts that changed without anybody being told are in it."""
+    standing = found.standing
+    return Change(
+        brand=case.brand,
+        before=0 if kept is None else kept.position,
+        kept=Kept(
+            position=standing.position,
+            state=standings.as_json(standing),
+            share=standing.usual.mean,
+            dissatisfaction=standing.usual_rate.mean,
+            mentions=standing.usual.count,
+        ),
+        waiting=queue,
+        votes=found.counted.votes,
+        added=found.counted.added,
+        left_out_from=found.left_out_from,
+        alerts=[one.alert for _, one in found.transitions if one.alert is not None and not _as_before(case, one.alert)],
+        rows={one.ballot.mention: one.row for one in queue if one.ballot is not None},
     )
-    alert, reason = transition.alert, transition.reason
-    if alert is None or alert == before:
-        return transition
-    body = {} if reason is None else as_json(alert_payload(alert, reason, title=title, evidence=proof, now=now))
-    due = notifications(transition, receivers=tuple(parts.receivers), payload=body, now=now)
-    if not await alerts.save_decision(parts.database, alert, due):
-        # Another daemon on this database decided first; its decision is read at the next look.
-        return Transition(alert=before, reason=None, explanation="another daemon decided first")
-    if reason is not None:
+
+
+def _as_before(case: Case, alert: Alert) -> bool:
+    return case.alerts.get(alert.fingerprint) == alert
+
+
+async def _decide(parts: Parts, case: Case, found: Look, change: Change) -> list[Alert]:
+    """Prove what people are told of, and keep it with its notifications; what was told."""
+    kept = {one.fingerprint: one for one in change.alerts}
+    due, events = [], []
+    for rule, transition in found.transitions:
+        alert, reason = transition.alert, transition.reason
+        if alert is None or reason is None:
+            continue
+        alert, links = await prove_it(parts, case, found, rule, alert, reason)
+        kept[alert.fingerprint] = alert
+        title = parts.brands[case.brand].title
+        names = {name: brand.title for name, brand in parts.brands.items()}
+        body = as_json(alert_payload(alert, reason, title=title, evidence=links, now=case.now, names=names))
+        told = replace(transition, alert=alert)
+        due += notifications(told, receivers=tuple(parts.receivers), payload=body, now=case.now)
+        events.append((alert, reason, transition.explanation))
+    whole = replace(change, alerts=tuple(kept.values()), notifications=tuple(due))
+    if not await votes.save(parts.database, [whole], now=case.now):
+        parts.agenda.put(case.brand, case.now)  # another daemon decided first: its decision is read at the next look
+        return []
+    parts.agenda.put(case.brand, next_look(found.standing, case.now))
+    for alert, reason, explanation in events:
         log.warning(
             EVENTS[reason],
             alert=alert.id,
@@ -116,12 +188,75 @@ async def _advance(
             rule=alert.rule,
             severity=alert.severity.value,
             seq=alert.seq,
-            explanation=transition.explanation,
+            explanation=explanation,
         )
-    return transition
+    return [alert for alert, _, _ in events]
 
 
-def _count_firing(parts: Parts, brand: str, current: Sequence[Alert]) -> None:
+async def _keep_quiet(parts: Parts, quiet: Sequence[tuple[Case, Look, Change]], now: datetime) -> None:
+    """Keep what nobody is told of, all in one transaction; one by one where another daemon was first."""
+    changes = [change for _, _, change in quiet]
+    together = not changes or await votes.save(parts.database, changes, now=now)
+    for case, found, change in quiet:
+        saved = together or await votes.save(parts.database, [change], now=now)
+        parts.agenda.put(case.brand, next_look(found.standing, now) if saved else now)
+
+
+async def _forget(parts: Parts, unknown: Sequence[Waiting]) -> None:
+    """Take what is about brands that are followed no more off the queue."""
+    if unknown:
+        await votes.forget(parts.database, unknown)
+
+
+async def _ears(parts: Parts, now: datetime) -> dict[str, list[Ear]]:
+    """The sources of every brand of which one fails; when all can be heard nobody is looked at for it."""
+    since = await sources.failing(parts.database)
+    del now
+    failing = {name for name, source in parts.sources.items() if source.enabled and name in since}
+    if not failing:
+        return {}
+    return {
+        brand: [replace(one, failing_since_at=since.get(one.source)) for one in _hearing(parts, brand)]
+        for brand in parts.brands
+        if any(one.source in failing for one in _hearing(parts, brand))
+    }
+
+
+def _hearing(parts: Parts, brand: str) -> list[Ear]:
+    return [
+        Ear(source=name, interval_secs=source.interval_secs)
+        for name, source in parts.sources.items()
+        if source.enabled and (not source.brands or brand in source.brands)
+    ]
+
+
+def _state(parts: Parts, case: Case, found: Look) -> StatePayload:
+    """How the brand stands, for people and for Prometheus."""
+    current = [one.alert for _, one in found.transitions if one.alert is not None]
+    _measure(parts, found.signal)
     for severity in Severity:
         count = sum(alert.state is AlertState.FIRING and alert.severity is severity for alert in current)
-        parts.metrics.alerts_firing.labels(brand=brand, severity=severity.value).set(count)
+        parts.metrics.alerts_firing.labels(brand=case.brand, severity=severity.value).set(count)
+    title = parts.brands[case.brand].title
+    return state_payload(case.brand, title=title, alerts=current, signal=found.signal, blind=found.blind, now=case.now)
+
+
+def _measure(parts: Parts, signal: Signal) -> None:
+    metrics, strength = parts.metrics, signal.strength
+    values = [
+        (metrics.negative_share, signal.observed),
+        (metrics.usual_share, signal.expected),
+        (metrics.perception, signal.perception),
+    ]
+    if strength is not None:
+        values += [
+            (metrics.budget_share, strength.budget),
+            (metrics.burn, strength.burn_hour if strength.burn_hour is not None else strength.burn_day),
+            (metrics.evidence, strength.evidence),
+            (metrics.evidence_limit, strength.limit),
+            (metrics.volume_score, strength.volume),
+            (metrics.expected_false_alarms, strength.false_alarms_per_month),
+        ]
+    for gauge, value in values:
+        gauge.labels(brand=signal.brand).set(float("nan") if value is None else value)
+    metrics.volume.labels(brand=signal.brand).set(signal.mentions)

@@ -1,19 +1,53 @@
 """What the units of work share."""
 
+import heapq
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from listener.alerts.rules import Rule
 from listener.config import Brand
 from listener.fetch import Fetcher
 from listener.matching import Matcher
+from listener.matching.topics import NO_TOPICS, Topics
 from listener.metrics import Metrics
 from listener.protocols import Receiver
 from listener.sentiment.scorer import ThreadedScorer
 from listener.sources.base import BaseSource
 from listener.store import Database
+
+
+class Agenda:
+    """When each brand is to be looked at again though nothing new is said of it: only *when*, never what.
+
+    Every brand is due at the start; what is lost with the process is looked at once more.
+    """
+
+    def __init__(self) -> None:
+        self._due_at: dict[str, datetime] = {}
+        self._heap: list[tuple[datetime, str]] = []
+        self._now: set[str] = set()
+
+    def begin(self, brand: str) -> None:
+        """Look at ``brand`` at once."""
+        self._now.add(brand)
+
+    def put(self, brand: str, at: datetime) -> None:
+        """Look at ``brand`` at ``at`` at the latest."""
+        self._now.discard(brand)
+        self._due_at[brand] = at
+        heapq.heappush(self._heap, (at, brand))
+
+    def due(self, now: datetime) -> set[str]:
+        """The brands whose time has come; they stay due until they are put again."""
+        found = set(self._now)
+        while self._heap and self._heap[0][0] <= now:
+            at, brand = heapq.heappop(self._heap)
+            if self._due_at.get(brand) == at:  # else it was put anew since
+                self._now.add(brand)
+                found.add(brand)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +65,12 @@ class Parts:
     rules: Mapping[str, Sequence[Rule]]  # by brand, with its own thresholds
     receivers: Mapping[str, Receiver]
     now: Callable[[], datetime]
+    topics: Topics = NO_TOPICS
     random: Callable[[], float] = random.random
     lease_secs: float = 60.0
     batch_mentions: int = 64
+    agenda: Agenda = field(default_factory=Agenda)
+
+    def __post_init__(self) -> None:
+        for brand in self.brands:
+            self.agenda.begin(brand)

@@ -12,6 +12,7 @@ from listener.domain import Checkpoint, Mention, PollResult, RawMention, Verdict
 from listener.errors import AccessDenied, Gone, ParseError, RateLimited, SourceError
 from listener.fetch.backoff import pause_after
 from listener.matching import Matcher
+from listener.matching.topics import NO_TOPICS, Topics
 from listener.normalise import normalise
 from listener.pipeline.parts import Parts
 from listener.sources.base import BaseSource
@@ -68,7 +69,13 @@ async def _visit(parts: Parts, source: BaseSource, state: SourceState, now: date
         # Part of the poll was read: keep it, and read the rest, with this part again, next time.
         checkpoint = state.checkpoint
     prepared = await asyncio.to_thread(
-        prepare, source, result.mentions, matcher=parts.matcher, identify=parts.identify, now=now
+        prepare,
+        source,
+        result.mentions,
+        matcher=parts.matcher,
+        topics=parts.topics,
+        identify=parts.identify,
+        now=now,
     )
     after = _state_after(source, state, result, checkpoint, now)
     verdicts = await mentions.save_poll(parts.database, prepared.mentions, after, now=now)
@@ -154,8 +161,12 @@ def prepare(
     matcher: Matcher,
     identify: Callable[[str], str | None],
     now: datetime,
+    topics: Topics = NO_TOPICS,
 ) -> Prepared:
-    """Clean raw mentions, identify their language and match brands. Pure, and slow for many: run it on a thread."""
+    """Clean raw mentions, identify their language, match brands and their topics.
+
+    Pure, and slow for many: run it on a thread.
+    """
     kept: list[Mention] = []
     rejected: list[str] = []
     unmatched = 0
@@ -167,7 +178,7 @@ def prepare(
             continue
         brands = source.brands or matcher.brands_of(mention)
         if brands:
-            kept.append(replace(mention, brands=tuple(brands)))
+            kept.append(replace(mention, brands=tuple(brands), topics=topics.of(mention, brands)))
         else:
             unmatched += 1
     return Prepared(mentions=tuple(kept), unmatched=unmatched, rejected=tuple(rejected))

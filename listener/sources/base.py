@@ -134,19 +134,23 @@ class BaseSource(BaseModel, ABC):
 
         A link is shown to people, and ``javascript:`` is one too. A long id becomes its digest, so it stays an id.
         """
-        external_id = storable(raw.external_id.strip())
-        if len(external_id) > NAME_CHARS_MAX:
-            external_id = f"sha256:{hashlib.sha256(external_id.encode()).hexdigest()}"
         lang = _LANG.fullmatch((raw.lang or self.lang or "").strip())
         return replace(
             raw,
-            external_id=external_id,
+            external_id=_bounded_id(raw.external_id),
             url=web_link(storable(raw.url.strip())),
             text=storable(raw.text[:TEXT_CHARS_MAX]),
             title=None if raw.title is None else storable(raw.title[:NAME_CHARS_MAX]),
             author=None if raw.author is None else storable(raw.author[:NAME_CHARS_MAX]).strip() or None,
             lang=lang.group(1).lower() if lang else None,
+            conversation=_bounded_id(raw.conversation or "") or None,
         )
+
+
+def _bounded_id(given: str) -> str:
+    """The same for an item and for replies that name it, whatever its length."""
+    known = storable(given.strip())
+    return known if len(known) <= NAME_CHARS_MAX else f"sha256:{hashlib.sha256(known.encode()).hexdigest()}"
 
 
 class HttpSource(BaseSource):

@@ -86,6 +86,7 @@ class Feed(HttpSource):
             published_at=date,
             edited_at=edited,
             lang=entry.lang,
+            conversation=entry.conversation,
         )
 
     def pause_secs(self, page: Page) -> float | None:

@@ -4,7 +4,7 @@ Options: ``path``; ``format`` (by the suffix, if not given); ``fields``, where t
 ``encoding``; ``delimiter`` of CSV (found out, if not given: comma, semicolon or tab); ``timezone`` of times that name
 none; ``watch``. Without ``fields`` the usual names are looked for: ``external_id`` or id; ``text``, body, review,
 comment or content; ``title``; ``author``; ``url`` or link; ``published_at``, created_at, date or timestamp;
-``edited_at``; ``rating`` (on 0..1); ``reach``; ``lang``.
+``edited_at``; ``rating`` (on 0..1); ``reach``; ``lang``; ``conversation``, conversation_id, thread or thread_id.
 """
 
 import asyncio
@@ -43,6 +43,7 @@ _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "rating": ("rating",),
     "reach": ("reach",),
     "lang": ("lang",),
+    "conversation": ("conversation", "conversation_id", "thread", "thread_id"),
 }
 _KINDS: Final[Mapping[str, Literal["jsonl", "csv"]]] = {
     ".jsonl": "jsonl",

@@ -1,32 +1,52 @@
 """Decisions and the outbox: an alert and its due notifications are one commit, so no decision is ever lost."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Row, and_, desc, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener import tables
-from listener.domain import Alert, AlertState, Condition, Evidence, Notification, Reason, Severity, Signal
-from listener.store.database import Database, insert_into
-from listener.tables import assessment, mention, mention_brand
+from listener.domain import Alert, AlertState, Evidence, Notification, Reason, Resolution, Severity, Signal
+from listener.store.database import Database, chunks, insert_into
+from listener.tables import mention
 
-_TIMES = ("window_start_at", "window_end_at")
+SIGNAL = TypeAdapter(Signal)  # reads and writes a finding as JSON values, exactly
 
 
-async def latest(database: Database) -> dict[str, Alert]:
-    """The newest alert of each fingerprint, firing or not."""
-    newest = (
-        select(tables.alert.c.fingerprint, func.max(tables.alert.c.started_at).label("started_at"))
-        .group_by(tables.alert.c.fingerprint)
-        .subquery()
-    )
-    same = and_(tables.alert.c.fingerprint == newest.c.fingerprint, tables.alert.c.started_at == newest.c.started_at)
+async def latest(database: Database, brands: Iterable[str]) -> dict[str, Alert]:
+    """The newest alert of each fingerprint of these brands, firing or not."""
+    found: dict[str, Alert] = {}
+    for some in chunks(list(brands)):
+        newest = (
+            select(tables.alert.c.fingerprint, func.max(tables.alert.c.started_at).label("started_at"))
+            .where(tables.alert.c.brand.in_(some))
+            .group_by(tables.alert.c.fingerprint)
+            .subquery()
+        )
+        same = and_(
+            tables.alert.c.fingerprint == newest.c.fingerprint, tables.alert.c.started_at == newest.c.started_at
+        )
+        async with database.reading() as connection:
+            for row in await connection.execute(select(tables.alert).join(newest, same)):
+                found[row.fingerprint] = _alert(row)
+    return found
+
+
+async def firing(database: Database) -> set[str]:
+    """The brands for which an alert fires."""
     async with database.reading() as connection:
-        alerts = [_alert(row) for row in await connection.execute(select(tables.alert).join(newest, same))]
-    return {alert.fingerprint: alert for alert in alerts}
+        chosen = select(tables.alert.c.brand).where(tables.alert.c.state == AlertState.FIRING.value)
+        return set((await connection.execute(chosen)).scalars())
+
+
+async def by_id(database: Database, start: str) -> list[Alert]:
+    """The alerts whose id begins with ``start``: people shorten ids."""
+    async with database.reading() as connection:
+        chosen = select(tables.alert).where(tables.alert.c.id.startswith(start, autoescape=True)).limit(10)
+        return [_alert(row) for row in await connection.execute(chosen)]
 
 
 async def recent(database: Database, *, limit: int, state: AlertState | None = None) -> list[Alert]:
@@ -38,8 +58,11 @@ async def recent(database: Database, *, limit: int, state: AlertState | None = N
         return [_alert(row) for row in await connection.execute(chosen)]
 
 
-async def save_decision(database: Database, alert: Alert, notifications: Sequence[Notification]) -> bool:
-    """Keep an alert with what it makes due, in one transaction; False when another daemon decided first."""
+async def write(connection: AsyncConnection, dialect: str, alert: Alert) -> None:
+    """Keep an alert, inside the caller's transaction.
+
+    Raises IntegrityError when its fingerprint fires under another id. An older decision never overwrites a newer one.
+    """
     values = {
         "id": alert.id,
         "fingerprint": alert.fingerprint,
@@ -52,55 +75,36 @@ async def save_decision(database: Database, alert: Alert, notifications: Sequenc
         "updated_at": alert.updated_at,
         "ended_at": alert.ended_at,
         "calm_since_at": alert.calm_since_at,
-        "signal": _document(alert.signal),
+        "signal": SIGNAL.dump_python(alert.signal, mode="json"),
         "evidence": list(alert.evidence),
+        "resolution": None if alert.resolution is None else alert.resolution.value,
+        "reopened": alert.reopened,
+        "proof": None if alert.proof is None else dict(alert.proof),
     }
-    statement = insert_into(database.dialect, tables.alert).values(**values)
-    statement = statement.on_conflict_do_update(
-        index_elements=["id"],
-        set_={name: value for name, value in values.items() if name != "id"},
-        # An older decision never overwrites a newer one.
-        where=tables.alert.c.seq <= alert.seq,
+    statement = insert_into(dialect, tables.alert).values(**values)
+    fresh = {name: value for name, value in values.items() if name != "id"}
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["id"], set_=fresh, where=tables.alert.c.seq <= alert.seq)
     )
-    try:
-        async with database.writing() as connection:
-            await connection.execute(statement)
-            if notifications:
-                await connection.execute(
-                    insert_into(database.dialect, tables.notification).on_conflict_do_nothing(index_elements=["id"]),
-                    [_outbox(one) for one in notifications],
-                )
-    except IntegrityError:  # the unique index: this fingerprint already fires under another id
-        return False
-    return True
 
 
-async def evidence(
-    database: Database, brand: str, *, start_at: datetime, end_at: datetime, limit: int
-) -> list[Evidence]:
-    """The mentions that weigh most against the brand in [``start_at``, ``end_at``), the worst first."""
-    weight = func.coalesce(assessment.c.risk, assessment.c.p_negative)
-    current = and_(
-        assessment.c.mention_row == mention.c.row,
-        assessment.c.content_hash == mention.c.content_hash,
-        assessment.c.current.is_(True),
-    )
-    chosen = (
-        select(mention.c.uid, mention.c.url, mention.c.source)
-        .select_from(mention_brand.join(mention, mention.c.row == mention_brand.c.mention_row))
-        .join(assessment, current)
-        .where(
-            mention_brand.c.brand == brand,
-            mention_brand.c.at >= start_at,
-            mention_brand.c.at < end_at,
-            mention.c.copy_of.is_(None),
+async def enqueue(connection: AsyncConnection, dialect: str, notifications: Sequence[Notification]) -> None:
+    """Put notifications into the outbox, inside the caller's transaction; one that is there already stays as it is."""
+    if notifications:
+        await connection.execute(
+            insert_into(dialect, tables.notification).on_conflict_do_nothing(index_elements=["id"]),
+            [_outbox(one) for one in notifications],
         )
-        .order_by(desc(weight * (1.0 + func.coalesce(mention.c.reach, 0))), mention.c.row)
-        .limit(limit)
-    )
+
+
+async def links(database: Database, mentions: Sequence[str]) -> list[Evidence]:
+    """Where these mentions can be read, in the order given; those that are gone are left out."""
     async with database.reading() as connection:
-        rows = await connection.execute(chosen)
-        return [Evidence(id=row.uid, url=row.url, source=row.source) for row in rows]
+        rows = await connection.execute(
+            select(mention.c.uid, mention.c.url, mention.c.source).where(mention.c.uid.in_(list(mentions)))
+        )
+        found = {row.uid: Evidence(id=row.uid, url=row.url, source=row.source) for row in rows}
+    return [found[uid] for uid in mentions if uid in found]
 
 
 async def due(database: Database, receiver: str, *, now: datetime, lease_secs: float, limit: int) -> list[Notification]:
@@ -180,23 +184,6 @@ async def outbox_depth(database: Database) -> tuple[int, datetime | None]:
         return int(count), oldest
 
 
-def _document(signal: Signal) -> dict[str, Any]:
-    document = asdict(signal)
-    return {**document, **{name: document[name].isoformat() for name in _TIMES}}
-
-
-def _signal(document: Mapping[str, Any]) -> Signal:
-    severity = document["severity"]
-    return Signal(
-        **{
-            **document,
-            **{name: datetime.fromisoformat(document[name]) for name in _TIMES},
-            "condition": Condition(document["condition"]),
-            "severity": Severity(severity) if severity else None,
-        }
-    )
-
-
 def _alert(row: Row[Any]) -> Alert:
     return Alert(
         brand=row.brand,
@@ -208,8 +195,11 @@ def _alert(row: Row[Any]) -> Alert:
         updated_at=row.updated_at,
         ended_at=row.ended_at,
         calm_since_at=row.calm_since_at,
-        signal=_signal(row.signal),
+        signal=SIGNAL.validate_python(row.signal),
         evidence=tuple(row.evidence or ()),
+        resolution=Resolution(row.resolution) if row.resolution else None,
+        reopened=row.reopened,
+        proof=row.proof,
     )
 
 

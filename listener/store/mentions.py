@@ -145,7 +145,11 @@ async def _follow(
     connection: AsyncConnection, dialect: str, judged: Sequence[Judged], rows: Mapping[str, int], now: datetime
 ) -> None:
     """What follows from a stored or edited mention: its brands, its place in the queue, the windows that change."""
-    brands = [{"brand": brand, "at": one.at, "mention_row": rows[one.id]} for one, _ in judged for brand in one.brands]
+    brands = [
+        {"brand": brand, "at": one.at, "mention_row": rows[one.id], "topic": one.topics.get(brand)}
+        for one, _ in judged
+        for brand in one.brands
+    ]
     if brands:
         await connection.execute(insert_into(dialect, mention_brand), brands)
     queued = [
@@ -181,4 +185,5 @@ def _content(one: Mention, judgement: Judgement) -> dict[str, Any]:
         "text_key": one.text_key,
         "story": story_of(one),
         "copy_of": judgement.copy_of,
+        "conversation": one.conversation,
     }

@@ -84,10 +84,19 @@ async def save(database: Database, results: Sequence[Scored], *, now: datetime) 
             identity = ["mention_row", "content_hash", "model"]
             fresh = {name: statement.excluded[name] for name in values[0] if name not in identity}
             await connection.execute(statement.on_conflict_do_update(index_elements=identity, set_=fresh), values)
-            touched = await connection.execute(
-                select(mention_brand.c.brand, mention_brand.c.at).where(mention_brand.c.mention_row.in_(rows))
-            )
+            touched = (
+                await connection.execute(
+                    select(mention_brand.c.brand, mention_brand.c.at, mention_brand.c.mention_row).where(
+                        mention_brand.c.mention_row.in_(rows)
+                    )
+                )
+            ).all()
             await mark_dirty(connection, database.dialect, [(one.brand, one.at) for one in touched])
+            if touched:  # they can be counted now; a mention that was counted before is passed over then
+                await connection.execute(
+                    insert_into(database.dialect, tables.ballot).on_conflict_do_nothing(),
+                    [{"brand": one.brand, "mention_row": one.mention_row, "at": one.at} for one in touched],
+                )
         if good:
             done = and_(
                 scoring.c.mention_row == bindparam("done_row"), scoring.c.content_hash == bindparam("done_hash")

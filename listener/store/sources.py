@@ -64,6 +64,16 @@ async def states(database: Database) -> dict[str, SourceState]:
     return {row["name"]: SourceState(**{**row, "checkpoint": _checkpoint(row["checkpoint"])}) for row in rows}
 
 
+async def failing(database: Database) -> dict[str, datetime]:
+    """Since when the sources fail that do."""
+    table = tables.source_state.c
+    async with database.reading() as connection:
+        rows = await connection.execute(
+            select(table.name, table.failing_since_at).where(table.failing_since_at.is_not(None))
+        )
+        return {row.name: row.failing_since_at for row in rows}
+
+
 async def save(database: Database, value: SourceState) -> None:
     """Keep the state of a source whose poll brought nothing to store."""
     async with database.writing() as connection:

@@ -69,6 +69,25 @@ async def test_an_edit_may_change_what_it_is_about(database: Database) -> None:
     assert set(dirty) == {"bolt", "wolt"}
 
 
+async def test_the_thread_and_the_topics_are_kept(database: Database) -> None:
+    found = replace(
+        mention("1", "Bolt and Wolt were late", brands=("bolt", "wolt")), conversation="t7", topics={"bolt": "delivery"}
+    )
+    await save(database, found)
+    assert await kept(database) == ("t7", {"bolt": "delivery", "wolt": None})
+    edited = mention("1", "Bolt and Wolt were late, and the app crashed", brands=("bolt", "wolt"))
+    await save(database, replace(edited, conversation="t8", topics={"wolt": "app"}))
+    assert await kept(database) == ("t8", {"bolt": None, "wolt": "app"})
+
+
+async def kept(database: Database) -> tuple[str | None, dict[str, str | None]]:
+    """The only mention's thread, and its topics by brand."""
+    async with database.reading() as connection:
+        thread = (await connection.execute(select(tables.mention.c.conversation))).scalar_one()
+        about = await connection.execute(select(tables.mention_brand.c.brand, tables.mention_brand.c.topic))
+        return thread, {row.brand: row.topic for row in about}
+
+
 async def test_the_same_text_elsewhere_is_a_copy(database: Database) -> None:
     await save(database, mention("1", LONG))
     assert await save(database, mention("9", f"RT @anna: {LONG}!", source="feed")) == {Verdict.DUPLICATE: 1}

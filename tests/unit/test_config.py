@@ -71,6 +71,14 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert plugged(settings, "rules", SCHEMAS)["negative_share"].window_secs == 7200
 
 
+def test_topics_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    """The first that matches counts."""
+    topics = '[brands.bolt.topics]\nwait = "oota OR ooda"\ndelivery = "kuller"\napp = "äpp OR app"\n'
+    settings = load(write(tmp_path, GOOD.replace("[brands.wolt]", f"{topics}[brands.wolt]")), SCHEMAS)
+    assert list(settings.brands["bolt"].topics) == ["wait", "delivery", "app"]
+    assert settings.brands["wolt"].topics == {}
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     text = (
         GOOD + '\n[sources.log]\ntype = "site"\nurl = "x"\npath = "mentions.jsonl"\n[database]\nurl = "sqlite:///a.db"'
@@ -111,6 +119,12 @@ def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
         (('competitors = ["wolt"]', 'competitors = ["volt"]'), "brands.bolt.competitors", "[brands.volt]"),
         (('brands = ["bolt"]', 'brands = ["bolb"]'), "sources.reviews.brands", "did you mean 'bolt'?"),
         (('instance = "tallinn"', 'instance = "Tal/#"'), "service.instance", "should match pattern"),
+        (
+            ("[brands.wolt]", '[brands.bolt.topics]\nKuller-EE = "kuller"\n[brands.wolt]'),
+            "brands.bolt.topics.Kuller-EE",
+            "lower-case letters",
+        ),
+        (("[brands.wolt]", "[brands.bolt.topics]\napp = 7\n[brands.wolt]"), "brands.bolt.topics.app", "string"),
         (("[brands.wolt]", "[brands.Wolt-EE]"), "brands.Wolt-EE", "lower-case letters"),
         (('url = "https://', 'url = "https://me:pw@'), "sources.reviews.url", "a secret in clear inside a URL"),
         (('/reviews"', '/reviews?api_key=abc"'), "sources.reviews.url", "a secret in clear inside a URL"),

@@ -343,6 +343,22 @@ def test_lengths_are_capped() -> None:
     assert got.external_id != mention(external_id="x" * 4999).external_id
 
 
+@pytest.mark.parametrize("thread", ["t3_abc", " tag:a.ee,2026:\u200bpost  7\n", "x" * 5000, "\0y"])
+def test_a_thread_is_known_by_the_id_of_the_item_that_starts_it(thread: str) -> None:
+    """However the id had to be cleaned."""
+    assert mention(conversation=thread).conversation == mention(external_id=thread).external_id
+
+
+@pytest.mark.parametrize("thread", [None, "", " \n", "\u200b\u00ad"])
+def test_an_empty_thread_is_none(thread: str | None) -> None:
+    assert mention(conversation=thread).conversation is None
+
+
+def test_which_thread_it_is_in_is_no_part_of_the_content() -> None:
+    """A feed shows less of a thread as it grows: that edits nothing."""
+    assert mention(conversation="a").content_hash == mention().content_hash
+
+
 def test_an_invisible_id_is_refused() -> None:
     """An id must survive cleaning."""
     with pytest.raises(ValueError, match="external_id"):

@@ -202,10 +202,12 @@ def test_a_mention_is_cut_to_what_we_store() -> None:
                 author="a\0",
                 lang="et-EE",
                 title="x" * 9999,
+                conversation="x" * 9999 + "\0",
             )
 
     one, two = Huge(name="a").read(["javascript:alert(1)", "https://a.example/" + "x" * 3000]).mentions
     assert one.external_id.startswith("sha256:")
+    assert (one.conversation or "").startswith("sha256:")
     assert (one.url, two.url) == ("", "")
     assert len(one.text) <= 100_000
     assert "\0" not in one.text

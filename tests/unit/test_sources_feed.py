@@ -12,6 +12,7 @@ from listener.domain import Accept, Page, RawMention
 from listener.errors import ParseError
 from listener.sources.base import ITEMS_MAX
 from listener.sources.feed import Feed
+from listener.sources.reading import xmlfeed
 
 URL = "https://a.example/blog/feed.xml"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -155,6 +156,71 @@ def test_a_video_is_what_its_media_group_says() -> None:
     assert read(body)[0].text == "It broke."
 
 
+THREADED = 'xmlns="http://www.w3.org/2005/Atom" xmlns:thr="http://purl.org/syndication/thread/1.0"'
+
+
+def atom(*entries: tuple[str, str | None], declared: str = THREADED) -> str:
+    """A feed of entries by id and what they reply to."""
+    replies = {
+        ref: "" if ref is None else f'<thr:in-reply-to ref="{ref}" href="https://a.example/"/>' for _, ref in entries
+    }
+    inner = "".join(f"<entry><id>{name}</id><title>t</title>{replies[ref]}</entry>" for name, ref in entries)
+    return f"<feed {declared}>{inner}</feed>"
+
+
+@pytest.mark.parametrize(
+    ("entries", "conversations"),
+    [
+        ([("a", None), ("b", "a"), ("c", "a"), ("d", None)], ["a", "a", "a", "d"]),
+        ([("c", "b"), ("b", "a"), ("a", None), ("d", "c")], ["a", "a", "a", "a"]),
+        ([("b", "elsewhere"), ("c", "b")], ["elsewhere", "elsewhere"]),
+        ([("a", None)], ["a"]),
+        ([("a", "a"), ("b", " a ")], ["a", "a"]),
+        ([("a", "b"), ("b", "a"), ("c", "b")], ["b", "b", "b"]),
+        ([("a", ""), ("b", "a")], ["a", "a"]),
+    ],
+    ids=["two threads", "replies to replies", "started elsewhere", "no reply yet", "to itself", "a ring", "to nothing"],
+)
+def test_an_entry_and_its_replies_are_one_conversation(
+    entries: list[tuple[str, str | None]], conversations: list[str]
+) -> None:
+    assert [one.conversation for one in read(atom(*entries))] == conversations
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ["", 'xmlns="http://www.w3.org/2005/Atom"', THREADED.replace("http://purl", "https://purl").replace("1.0", "1.0/")],
+    ids=["no namespace", "undeclared prefix", "misspelt namespace"],
+)
+def test_replies_are_understood_however_their_namespace_is_declared(declared: str) -> None:
+    assert [one.conversation for one in read(atom(("b", "a"), ("a", None), declared=declared))] == ["a", "a"]
+
+
+def test_an_id_that_entries_share_names_no_thread() -> None:
+    """Or all that such a feed says would count as one voice."""
+    shared = read(atom(("site", None), ("site", None), ("b", "site"), ("c", "b"), ("d", "other")))
+    assert [one.conversation for one in shared] == [None, None, None, None, "other"]
+
+
+def test_rss_comments_are_a_page_and_tell_no_thread() -> None:
+    inner = (
+        "<title>t</title><comments>https://a.example/1#comments</comments><link>https://a.example/1#comment-2</link>"
+    )
+    assert read(rss(item(inner)))[0].conversation is None
+
+
+def test_rss_with_the_extension_tells_its_threads() -> None:
+    body = rss(item("<title>a</title>", 1) + item('<title>b</title><thr:in-reply-to ref="1"/>', 2))
+    assert [one.conversation for one in read(body)] == ["1", "1"]
+
+
+def test_what_feedparser_mends_tells_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xmlfeed, "_feed_part", lambda _text: None)
+    odd = "<entry><id>tag:c</id><title>t</title><thr:in-reply-to>tag:a</thr:in-reply-to></entry></feed>"
+    body = atom(("tag:b", "tag:a"), ("tag:a", None)).replace("</feed>", odd)
+    assert [one.conversation for one in read(body)] == ["tag:a", "tag:a", "tag:c"]
+
+
 def test_an_empty_feed_is_no_error() -> None:
     assert read(rss("")) == ()
     assert read('{"version": "https://jsonfeed.org/version/1", "items": []}') == ()
@@ -192,9 +258,10 @@ def test_what_is_no_feed_is_a_parse_error_or_empty(body: str) -> None:
         rss(item("<author>" + "a@" * 100_000 + "</author><title>t</title>")),
         rss(item("<author>" + "(" * 100_000 + "</author><title>t</title>")),
         rss(item("<link>" + "http://[" * 20_000 + "</link><title>t</title>")),
+        atom(*((str(number), str(number + 1)) for number in range(20_000))),
     ],
     ids=["nested items", "empty items", "ampersands", "cdata", "comments", "elements", "brackets", "markup", "at",
-         "open", "brackets in links"],
+         "open", "brackets in links", "replies to replies"],
 )  # fmt: skip
 @pytest.mark.timeout(30)
 def test_hostile_documents_take_no_time(body: str) -> None:

@@ -243,6 +243,28 @@ async def test_equal_rows_without_an_id_have_equal_ids(tmp_path: Path) -> None:
     assert one.external_id == two.external_id != three.external_id
 
 
+@pytest.mark.parametrize("name", ["conversation", "conversation_id", "thread", "thread_id"])
+async def test_the_usual_names_of_a_thread(tmp_path: Path, name: str) -> None:
+    """What starts a thread leaves it empty, and is what its replies refer to."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,text,{name}\n1,a,\n2,b,1\n3,c,1\n4,d,\n")
+    result = await Reader(path).poll()
+    assert [one.conversation for one in result.mentions] == ["1", "1", "1", "4"]
+
+
+async def test_rows_without_an_id_start_no_thread(tmp_path: Path) -> None:
+    """Nobody can refer to the digest that we know them by."""
+    path = tmp_path / "a.csv"
+    path.write_text("text,thread\na,\nb,7\n")
+    assert [one.conversation for one in (await Reader(path).poll()).mentions] == [None, "7"]
+
+
+async def test_a_file_that_knows_no_threads_tells_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(line(1))
+    assert [one.conversation for one in (await Reader(path).poll()).mentions] == [None]
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

@@ -161,6 +161,7 @@ def test_other_answers_are_parse_errors(document: object, problem: str) -> None:
         ({"reach": "x"}, [1], "is a number, not list"),
         ({"author": "x"}, {"name": "Ann"}, "is a text, not dict"),
         ({"title": "x"}, False, "is a text, not bool"),
+        ({"conversation": "x"}, ["t1"], "conversation is a text, not list"),
     ],
 )
 def test_a_value_of_the_wrong_kind_rejects_its_item(field: dict[str, Any], value: object, problem: str) -> None:
@@ -178,6 +179,13 @@ def test_null_and_blank_values_are_absent(value: object) -> None:
     fields = {**FIELDS, **dict.fromkeys(names, "x")}
     (mention,) = source(fields=fields).parse(answer([{"id": 1, "text": "t", "x": value}])).mentions
     assert [getattr(mention, name) for name in names] == ["", None, None, None, None, None, None]
+
+
+def test_a_thread_that_is_mapped_and_empty_is_started_by_the_item() -> None:
+    document = [{"id": 1, "text": "t"}, {"id": 2, "text": "t", "of": {"thread": 1}}, {"id": 3, "text": "t", "of": None}]
+    parsed = source(fields={**FIELDS, "conversation": "of.thread"}).parse(answer(document))
+    assert [one.conversation for one in parsed.mentions] == ["1", "1", "3"]
+    assert [one.conversation for one in source().parse(answer(document)).mentions] == [None, None, None]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,11 @@ class At(BaseModel):
 
 
 class Fields(BaseModel):
-    """Where the fields of a mention stand; what is not given is not read."""
+    """Where the fields of a mention stand; what is not given is not read.
+
+    ``conversation`` is the id of the thread. A record that leaves it empty starts one: its own id is what its replies
+    have there.
+    """
 
     model_config = _MODEL
 
@@ -125,6 +129,7 @@ class Fields(BaseModel):
     rating: At | None = None
     reach: At | None = None
     lang: At | None = None
+    conversation: At | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -137,9 +142,13 @@ def mention_of(fields: Fields, record: Any, *, zone: tzinfo, default_id: str | N
     """The mention in the record. Raises ValueError or TypeError when a mapped value is not of its kind."""
     if not isinstance(record, Mapping):
         raise TypeError(f"an item is an object, not {_kind(record)}")
-    external_id = _string("external_id", fields.external_id, record) or default_id
+    own_id = _string("external_id", fields.external_id, record)
+    external_id = own_id or default_id
     if external_id is None:
         raise ValueError("external_id is missing")
+    conversation = _string("conversation", fields.conversation, record)
+    if conversation is None and fields.conversation is not None:
+        conversation = own_id
     return RawMention(
         external_id=external_id,
         url=_url(fields.url, record),
@@ -151,6 +160,7 @@ def mention_of(fields: Fields, record: Any, *, zone: tzinfo, default_id: str | N
         rating=_rating(fields.rating, record),
         reach=_reach(fields.reach, record),
         lang=_string("lang", fields.lang, record),
+        conversation=conversation,
     )
 
 

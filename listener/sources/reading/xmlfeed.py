@@ -10,8 +10,9 @@ import base64
 import calendar
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from html import escape, unescape
@@ -52,11 +53,12 @@ _NAMESPACES: Mapping[str, str] = MappingProxyType({
     "www.w3.org/2005/atom": "atom", "purl.org/atom/ns#": "atom", "purl.org/dc/elements/1.1": "dc",
     "purl.org/dc/elements/1.0": "dc", "purl.org/dc/terms": "dc", "purl.org/rss/1.0/modules/content": "content",
     "www.itunes.com/dtds/podcast-1.0.dtd": "itunes", "search.yahoo.com/mrss": "media",
+    "purl.org/syndication/thread/1.0": "thr",
 })  # fmt: skip
 _RSS_NAMESPACE = re.compile(
     r"purl\.org/rss/|purl\.org/net/rss|backend\.userland\.com/|my\.netscape\.com/|channel\.netscape|blogs\.law\.harvard"
 )
-_PREFIXES = frozenset({"atom", "dc", "content", "itunes", "media"})
+_PREFIXES = frozenset({"atom", "dc", "content", "itunes", "media", "thr"})
 
 # Where a field may stand, the best place first.
 _TITLE = ("rss:title", "atom:title", "dc:title", "media:title", "itunes:title")
@@ -74,7 +76,10 @@ _NAME_THEN_EMAIL = re.compile(r"(?P<name>[^()<>]+?)\s*[(<](?:mailto:)?[^\s()<>]+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One item of a feed document, as written: absent parts are None; ``title`` and ``text`` may hold HTML."""
+    """One item of a feed document, as written: absent parts are None; ``title`` and ``text`` may hold HTML.
+
+    ``conversation`` is the id of the entry that starts its thread, which may be itself.
+    """
 
     id: str | None = None
     link: str | None = None
@@ -84,6 +89,7 @@ class Entry:
     published_at: datetime | None = None
     updated_at: datetime | None = None
     lang: str | None = None
+    conversation: str | None = None
 
 
 def read_xml_feed(body: bytes, *, url: str, charset: str | None) -> list[Entry]:
@@ -158,7 +164,7 @@ def _read_tree(document: str, url: str) -> tuple[list[Entry], bool]:
     channel_lang = _channel_lang(root)
     items = (item for item in root.iter("{*}item", "{*}entry") if _key(item.tag).startswith(("rss:", "atom:")))
     entries = [_entry(item, url, channel_lang) for item in islice(items, ENTRIES_MAX)]
-    return entries, not len(parser.error_log)
+    return _in_threads(entries, root.nsmap.values()), not len(parser.error_log)
 
 
 @lru_cache(maxsize=1024)
@@ -205,7 +211,43 @@ def _entry(item: Any, url: str, channel_lang: str | None) -> Entry:
         published_at=_time(parts, _PUBLISHED),
         updated_at=_time(parts, _UPDATED),
         lang=own_lang or (str(lang) if lang else channel_lang),
+        conversation=next((ref for ref in map(_ref, parts.get("thr:in-reply-to", ())) if ref), None),
     )
+
+
+def _ref(element: Any) -> str | None:
+    """The id of the entry that is replied to (RFC 4685, 3)."""
+    return _clean(element.get("ref"))
+
+
+def _in_threads(entries: list[Entry], namespaces: Iterable[str | None]) -> list[Entry]:
+    """The entries with what starts their thread as ``conversation``, which so far is what they reply to.
+
+    Replies to replies are followed up as far as this document shows them. In a feed that tells threads at all, an entry
+    that replies to nothing starts one, since its replies may be in a later document. An id that several entries share
+    names no thread. Elsewhere nothing is told for sure: RSS ``comments`` is a page, not what an item belongs to.
+    """
+    told = any(_key(f"{{{uri}}}ref") == "thr:ref" for uri in namespaces if uri)
+    if not told and not any(entry.conversation for entry in entries):
+        return entries
+    uses = Counter(entry.id for entry in entries)
+    above = {entry.id: entry.conversation or entry.id for entry in entries if entry.id and uses[entry.id] == 1}
+    top_of: dict[str, str] = {}
+
+    def top(at: str) -> str | None:
+        passed = []
+        while at in above and at not in top_of:  # what was passed is not passed again: linear, and out of every ring
+            passed.append(at)
+            top_of[at] = at
+            at = above[at]
+        found = top_of.get(at, at)
+        top_of.update(dict.fromkeys(passed, found))
+        return found if uses[found] <= 1 else None
+
+    return [
+        replace(entry, conversation=top(start) if (start := entry.conversation or entry.id) else None)
+        for entry in entries
+    ]
 
 
 def _each(parts: Mapping[str, list[Any]], keys: Iterable[str]) -> Iterator[Any]:
@@ -311,11 +353,13 @@ def _read_as_feedparser(text: str, url: str) -> list[Entry]:
         raise ParseError("the document is no well-formed feed, and cannot be mended") from error
     if not feed.get("version") and not feed.entries:
         raise ParseError("the document is not a feed")
-    return [_entry_of(dict(found)) for found in feed.entries[:ENTRIES_MAX]]
+    entries = [_entry_of(dict(found)) for found in feed.entries[:ENTRIES_MAX]]
+    return _in_threads(entries, feed.get("namespaces", {}).values())
 
 
 def _entry_of(found: Mapping[str, Any]) -> Entry:
     """The entry of a feedparser result."""
+    replied = found.get("thr_in-reply-to")  # a text where somebody wrote one into the element
     content = next((part.get("value") for part in found.get("content", ()) if part.get("value")), None)
     return Entry(
         id=_clean(found.get("id")),
@@ -326,6 +370,7 @@ def _entry_of(found: Mapping[str, Any]) -> Entry:
         published_at=_struct_time(found.get("published_parsed")),
         updated_at=_struct_time(found.get("updated_parsed")),
         lang=_clean(found.get("language")),
+        conversation=_clean(replied.get("ref")) if isinstance(replied, Mapping) else None,
     )
 
 

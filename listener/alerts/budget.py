@@ -1,0 +1,150 @@
+"""What is usual for a brand, how much worse it may be, and how fast that allowance burns. Pure.
+
+The usual is learned from blocks of six hours over four weeks; the last day and the times of alerts are left out, so
+that a slow start of trouble does not become usual. A brand with little history is drawn towards the fleet.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+TICK_SECS = 300
+BLOCK_TICKS = 72  # six hours: long enough to hold a thread, short enough that 28 days have many
+BLOCKS_A_DAY = 4
+BASELINE_BLOCKS = 28 * BLOCKS_A_DAY
+LEFT_OUT_BLOCKS = BLOCKS_A_DAY  # the last day
+KEPT_BLOCKS = BASELINE_BLOCKS + LEFT_OUT_BLOCKS + 1
+LEFT_OUT_AFTER_ALERT_BLOCKS = 14 * BLOCKS_A_DAY  # what has been bad for longer is what is usual now
+FLEET_MENTIONS = 50.0  # how many mentions of its own outweigh what is usual for the fleet
+FLEET_SHARE = 0.2  # of negative mentions, where there is no fleet either
+WEAK_MENTIONS = 5.0  # how much the fleet tells when we ask how little is known of the brand itself
+KNOWN = NormalDist().inv_cdf(0.9)  # the budget of a brand without history allows for a usual share that high
+DEFF_BLOCKS = 4.0  # blocks' worth of belief that mentions are independent
+VARIANCE_MIN = 1e-3
+BUDGET_MAX = 0.98
+BURNING = 1.25  # an alert needs a burn rate of this now, not only in the past
+BURNING_MENTIONS = 10  # what an hour must hold to tell how fast it burns
+RECENT_VOTES, RECENT_VOTES_MIN, RECENT_SECS = 30, 8, 3 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Six hours of votes: how many, and the sums of x and x² of the stream's values (0..1)."""
+
+    index: int
+    count: float
+    total: float
+    squares: float
+    left_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """What is usual of one stream: ``mean`` 0..1, drawn towards the fleet; ``budget`` what is still allowed.
+
+    ``deff`` is the design effect: how many times more the blocks vary than independent mentions would. ``sd`` is that
+    of one mention. ``count`` is how many mentions it rests on, ``per_day`` how many come a day.
+    """
+
+    mean: float
+    budget: float
+    deff: float
+    sd: float
+    count: float
+    per_day: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How much worse than usual is allowed: ``ratio`` times and at least ``points`` (0..1) more; or the ``budget``."""
+
+    ratio: float = 1.25
+    points: float = 0.02
+    budget: float | None = None
+
+
+def usual(blocks: Sequence[Block], *, now_block: int, fleet_mean: float, allowance: Allowance) -> Usual:
+    """What is usual at the start of ``now_block``, from the blocks of the 28 days that ended a day before it."""
+    first = now_block - LEFT_OUT_BLOCKS - BASELINE_BLOCKS
+    past = [one for one in blocks if first <= one.index < now_block - LEFT_OUT_BLOCKS and not one.left_out]
+    count = math.fsum(one.count for one in past)
+    total = math.fsum(one.total for one in past)
+    squares = math.fsum(one.squares for one in past)
+    mean = (total + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS)
+    variance = max((squares + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS) - mean * mean, VARIANCE_MIN)
+    deff = design_effect(past, mean, variance)
+    days = (now_block - LEFT_OUT_BLOCKS - past[0].index) / BLOCKS_A_DAY if past else 0.0
+    return Usual(
+        mean=mean,
+        budget=allowance.budget or allowed(allowance, mean, _at_most(total, count, fleet_mean, deff)),
+        deff=deff,
+        sd=math.sqrt(variance),
+        count=count,
+        per_day=count / days if days else 0.0,
+    )
+
+
+def design_effect(blocks: Sequence[Block], mean: float, variance: float) -> float:
+    """The mean Pearson chi² of the blocks' totals, at least 1 (Kish's design effect, measured)."""
+    chi2 = [(one.total - one.count * mean) ** 2 / (one.count * variance) for one in blocks if one.count]
+    return max(1.0, (math.fsum(chi2) + DEFF_BLOCKS) / (len(chi2) + DEFF_BLOCKS))
+
+
+def allowed(allowance: Allowance, mean: float, at_most: float) -> float:
+    """The budget share for a usual ``mean`` that may be as high as ``at_most``, where little is known of the brand.
+
+    Where ``ratio`` times the usual is out of reach it is the mirror: the others have become ``ratio`` times fewer.
+    """
+    times = min(allowance.ratio * mean, 1 - (1 - mean) / allowance.ratio)
+    return min(max(times, mean + allowance.points, at_most), BUDGET_MAX)
+
+
+def burn(mean: float, budget: float) -> float:
+    """How fast the allowance is used up: 1 uses it just up, 2 in half the time."""
+    return mean / budget
+
+
+def burning(count_1h: float, mean_1h: float, count_24h: float, mean_24h: float, budget: float) -> bool:
+    """Whether it burns at 1.25 times the allowed pace or faster: in the last hour, if enough spoke in it, or the last day.
+
+    Where the budget is so high that 1.25 times as much is out of reach, the others have become 1.25 times fewer.
+    """
+    limit = min(BURNING * budget, 1 - (1 - budget) / BURNING)
+    return (count_1h >= BURNING_MENTIONS and mean_1h >= limit) or (count_24h > 0 and mean_24h >= limit)
+
+
+def recovered(count_recent: float, mean_recent: float, count_2h: float, mean_2h: float, budget: float) -> bool:
+    """Whether the brand is within its budget again: by its recent votes and, if anybody spoke, by the last two hours.
+
+    An alert resolves when this has held for two hours. Without recent votes nothing tells that it is over.
+    """
+    return count_recent > 0 and burn(mean_recent, budget) < 1 and (not count_2h or burn(mean_2h, budget) < 1)
+
+
+def recent_votes(ages_secs: Sequence[float]) -> int:
+    """How many of the newest votes are recent, given their ages, the newest first.
+
+    They are the last 30, of those the ones of the last three days, but eight of them in any case, if there are eight.
+    """
+    young = sum(1 for age in ages_secs[:RECENT_VOTES] if age <= RECENT_SECS)
+    return min(len(ages_secs), RECENT_VOTES, max(RECENT_VOTES_MIN, young))
+
+
+def gone_in_hours(mean: float, budget: float, *, per_hour: float, spent: float, month_mentions: float) -> float | None:
+    """In how many hours the month's budget is used up at this pace; None when it is not, 0 when it already is.
+
+    The month's budget is ``budget`` times the mentions of 30 usual days; ``spent`` of it (in the same unit) is gone.
+    """
+    left = budget * month_mentions - spent
+    if left <= 0:
+        return 0.0
+    pace = mean * per_hour
+    return left / pace if pace > 0 and mean > budget else None
+
+
+def _at_most(total: float, count: float, fleet_mean: float, deff: float) -> float:
+    """An upper bound (90 %, one-sided) of the usual mean, of what the brand's own history tells."""
+    n = count + WEAK_MENTIONS
+    mean = (total + WEAK_MENTIONS * fleet_mean) / n
+    return mean + KNOWN * math.sqrt(mean * (1 - mean) * deff / (n + 1))

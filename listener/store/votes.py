@@ -1,0 +1,378 @@
+"""Votes: the queue of what waits to be counted, the ledger of what was, and how each brand stands.
+
+Counting is one transaction with what it decided: votes, standing, alert and outbox. The ledger's key refuses a second
+daemon that counts the same brand at the same time; what it took back is counted at the next look.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, case, delete, func, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from listener.dedupe import is_somebody
+from listener.domain import Alert, Assessment, Ballot, Notification, Past, Probabilities, Repeats, Sums, Vote
+from listener.store import alerts
+from listener.store.database import Database, chunks, insert_into
+from listener.tables import assessment, ballot, block, mention, mention_brand, standing, vote
+
+REPEAT = timedelta(hours=24)  # one vote per author, and per conversation, in so long
+KEY_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A mention of one brand that waits to be counted; ``ballot`` is None when it is a voice no more."""
+
+    brand: str
+    row: int
+    ballot: Ballot | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How a brand stands, as it is kept: the state as JSON values, and what the fleet needs to know of it."""
+
+    position: int
+    state: Mapping[str, Any]
+    share: float
+    dissatisfaction: float
+    mentions: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one look at one brand changes; see ``save``. ``before`` is the position it started from.
+
+    From ``left_out_from`` on the brand's blocks no longer teach what is usual.
+    """
+
+    brand: str
+    before: int
+    kept: Kept
+    waiting: Sequence[Waiting] = ()
+    votes: Sequence[Vote] = ()
+    added: Sequence[Past] = ()
+    left_out_from: int | None = None
+    alerts: Sequence[Alert] = ()
+    notifications: Sequence[Notification] = ()
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+async def waiting(database: Database, *, now: datetime, limit: int) -> list[Waiting]:
+    """Up to ``limit`` mentions that wait to be counted and were said by ``now``, the oldest first."""
+    async with database.reading() as connection:
+        queue = await connection.execute(
+            select(ballot.c.brand, ballot.c.mention_row).where(ballot.c.at <= now).order_by(ballot.c.at).limit(limit)
+        )
+        asked = [(row.brand, row.mention_row) for row in queue]
+        found: dict[tuple[str, int], Ballot] = {}
+        for some in chunks(asked):
+            for row in await connection.execute(_voices(some)):
+                found[row.brand, row.row] = _ballot(row)
+        repeated = await _repeats(connection, [(brand, one) for (brand, _), one in found.items()])
+    return [
+        Waiting(
+            brand=brand,
+            row=row,
+            ballot=None
+            if (one := found.get((brand, row))) is None
+            else replace(one, repeats=repeated.get((brand, one.mention))),
+        )
+        for brand, row in asked
+    ]
+
+
+async def kept(database: Database, brands: Iterable[str]) -> dict[str, Kept]:
+    """How these brands stand; a brand that was never counted is absent."""
+    found: dict[str, Kept] = {}
+    async with database.reading() as connection:
+        for some in chunks(list(brands)):
+            for row in await connection.execute(select(standing).where(standing.c.brand.in_(some))):
+                found[row.brand] = Kept(
+                    position=row.position,
+                    state=row.state,
+                    share=row.share,
+                    dissatisfaction=row.dissatisfaction,
+                    mentions=row.mentions,
+                )
+    return found
+
+
+async def fleet(database: Database) -> tuple[float, float] | None:
+    """The usual share of negative mentions and the usual dissatisfaction of all brands together; None without any."""
+    async with database.reading() as connection:
+        row = (
+            await connection.execute(
+                select(
+                    func.sum(standing.c.mentions),
+                    func.sum(standing.c.mentions * standing.c.share),
+                    func.sum(standing.c.mentions * standing.c.dissatisfaction),
+                )
+            )
+        ).one()
+    return (row[1] / row[0], row[2] / row[0]) if row[0] else None
+
+
+async def past(database: Database, brand: str, *, first_slot: int, last_slot: int | None = None) -> list[Past]:
+    """The brand's blocks of six hours from ``first_slot`` on, up to and without ``last_slot``."""
+    chosen = select(block).where(block.c.brand == brand, block.c.slot >= first_slot).order_by(block.c.slot)
+    if last_slot is not None:
+        chosen = chosen.where(block.c.slot < last_slot)
+    async with database.reading() as connection:
+        return [
+            Past(sums=Sums(row.slot, row.n, row.negative, row.x, row.xx, row.y, row.yy), left_out=row.left_out)
+            for row in await connection.execute(chosen)
+        ]
+
+
+async def ledger(
+    database: Database, brand: str, *, after: int = 0, until: int | None = None, since_at: datetime | None = None
+) -> list[Vote]:
+    """The brand's votes in order: positions above ``after``, up to ``until``, said from ``since_at`` on."""
+    chosen = select(vote).where(vote.c.brand == brand, vote.c.position > after).order_by(vote.c.position)
+    if until is not None:
+        chosen = chosen.where(vote.c.position <= until)
+    if since_at is not None:
+        chosen = chosen.where(vote.c.at >= since_at)
+    async with database.reading() as connection:
+        return [_vote(row) for row in await connection.execute(chosen)]
+
+
+async def groups(
+    database: Database, brand: str, *, since_at: datetime, until_at: datetime
+) -> dict[str, list[tuple[str | None, int, float, int]]]:
+    """The votes said in [``since_at``, ``until_at``) by source, lang and topic: (key, votes, sum of risks, negative)."""
+    found: dict[str, list[tuple[str | None, int, float, int]]] = {}
+    async with database.reading() as connection:
+        for name in ("source", "lang", "topic"):
+            column = vote.c[name]
+            rows = await connection.execute(
+                select(column, func.count(), func.sum(vote.c.risk), func.sum(case((vote.c.negative, 1), else_=0)))
+                .where(vote.c.brand == brand, vote.c.at >= since_at, vote.c.at < until_at, vote.c.repeats.is_(None))
+                .group_by(column)
+                .order_by(column)
+            )
+            found[name] = [(row[0], int(row[1]), float(row[2]), int(row[3])) for row in rows]
+    return found
+
+
+async def save(database: Database, changes: Sequence[Change], *, now: datetime) -> bool:
+    """Keep all ``changes`` in one transaction; False, and nothing kept, when another daemon counted one of them."""
+    try:
+        async with database.writing() as connection:
+            for change in changes:
+                await _leave_out(connection, change)
+            await _append(connection, changes)
+            await _add_blocks(connection, database.dialect, changes)
+            await _stand(connection, database.dialect, changes, now)
+            await _take_off(connection, [(one.brand, one.row) for change in changes for one in change.waiting])
+            for change in changes:
+                for alert in change.alerts:
+                    await alerts.write(connection, database.dialect, alert)
+            due = [one for change in changes for one in change.notifications]
+            await alerts.enqueue(connection, database.dialect, due)
+    except (IntegrityError, _Conflict):
+        return False
+    return True
+
+
+async def forget(database: Database, some: Sequence[Waiting]) -> None:
+    """Take what needs not be counted off the queue."""
+    async with database.writing() as connection:
+        await _take_off(connection, [(one.brand, one.row) for one in some])
+
+
+class _Conflict(Exception):
+    """Another daemon was first."""
+
+
+async def _leave_out(connection: AsyncConnection, change: Change) -> None:
+    """Take what a firing alert tells of out of the usual, also what was added before it fired."""
+    if change.left_out_from is not None:
+        await connection.execute(
+            update(block)
+            .where(block.c.brand == change.brand, block.c.slot >= change.left_out_from)
+            .values(left_out=True)
+        )
+
+
+async def _append(connection: AsyncConnection, changes: Sequence[Change]) -> None:
+    rows = [_ledger_row(change.brand, one, change.rows[one.mention]) for change in changes for one in change.votes]
+    if rows:
+        await connection.execute(vote.insert(), rows)
+
+
+async def _add_blocks(connection: AsyncConnection, dialect: str, changes: Sequence[Change]) -> None:
+    values = [
+        {"brand": change.brand, **one.sums._asdict(), "left_out": one.left_out}
+        for change in changes
+        for one in change.added
+    ]
+    if values:
+        statement = insert_into(dialect, block)
+        grown: dict[str, Any] = {
+            name: block.c[name] + statement.excluded[name] for name in ("n", "negative", "x", "xx", "y", "yy")
+        }
+        grown["left_out"] = case((block.c.left_out, True), else_=statement.excluded.left_out)
+        await connection.execute(statement.on_conflict_do_update(index_elements=["brand", "slot"], set_=grown), values)
+
+
+async def _stand(connection: AsyncConnection, dialect: str, changes: Sequence[Change], now: datetime) -> None:
+    """Write the standings. Raises _Conflict when one of them is not what its change started from."""
+    values = [
+        {
+            "brand": change.brand,
+            "position": change.kept.position,
+            "state": dict(change.kept.state),
+            "share": change.kept.share,
+            "dissatisfaction": change.kept.dissatisfaction,
+            "mentions": change.kept.mentions,
+            "updated_at": now,
+        }
+        for change in changes
+    ]
+    before = {change.brand: change.before for change in changes}
+    for some in chunks([change.brand for change in changes]):
+        there = select(standing.c.brand, standing.c.position).where(standing.c.brand.in_(some))
+        if dialect == "postgresql":
+            there = there.with_for_update()
+        if any(row.position != before[row.brand] for row in await connection.execute(there)):
+            raise _Conflict
+    statement = insert_into(dialect, standing)
+    fresh = {name: statement.excluded[name] for name in values[0] if name != "brand"}
+    await connection.execute(statement.on_conflict_do_update(index_elements=["brand"], set_=fresh), values)
+
+
+async def _take_off(connection: AsyncConnection, keys: Sequence[tuple[str, int]]) -> None:
+    for some in chunks(keys):
+        await connection.execute(delete(ballot).where(tuple_(ballot.c.brand, ballot.c.mention_row).in_(some)))
+
+
+def _voices(asked: Sequence[tuple[str, int]]) -> Any:
+    """The voices among these (brand, mention row): no copies, with an assessment, not counted yet."""
+    current = and_(
+        assessment.c.mention_row == mention.c.row,
+        assessment.c.content_hash == mention.c.content_hash,
+        assessment.c.current.is_(True),
+    )
+    counted = and_(vote.c.mention_row == mention.c.row, vote.c.brand == mention_brand.c.brand)
+    return (
+        select(
+            mention_brand.c.brand,
+            mention_brand.c.at,
+            mention_brand.c.topic,
+            mention.c.row,
+            mention.c.uid,
+            mention.c.source,
+            mention.c.author,
+            mention.c.conversation,
+            mention.c.lang,
+            mention.c.reach,
+            assessment.c.model,
+            assessment.c.p_negative,
+            assessment.c.p_neutral,
+            assessment.c.p_positive,
+            assessment.c.risk,
+            assessment.c.labels,
+            assessment.c.abstained,
+        )
+        .select_from(mention_brand.join(mention, mention.c.row == mention_brand.c.mention_row))
+        .join(assessment, current)
+        .outerjoin(vote, counted)
+        .where(
+            mention_brand.c.mention_row.in_([row for _, row in asked]),
+            mention_brand.c.brand.in_(sorted({brand for brand, _ in asked})),
+            mention.c.copy_of.is_(None),
+            vote.c.position.is_(None),
+        )
+    )
+
+
+def _ballot(row: Row[Any]) -> Ballot:
+    said = Assessment(
+        model=row.model,
+        probabilities=Probabilities(negative=row.p_negative, neutral=row.p_neutral, positive=row.p_positive),
+        risk=row.risk,
+        labels=None if row.labels is None else tuple(row.labels),
+        abstained=tuple(row.abstained or ()),
+    )
+    risk = said.probabilities.negative if said.risk is None else said.risk
+    return Ballot(
+        mention=row.uid,
+        source=row.source,
+        at=row.at,
+        risk=min(1.0, max(0.0, risk)),
+        negative=said.negative,
+        polarity=said.polarity,
+        lang=row.lang,
+        topic=row.topic,
+        author=_key(row.source, row.author) if is_somebody(row.author) else None,
+        conversation=_key(row.source, row.conversation) if row.conversation else None,
+        reach=row.reach,
+        doubtful="risk" in said.abstained,
+    )
+
+
+def _key(source: str, name: str) -> str:
+    """Equal for the same author or thread of one source, and not their name: the ledger outlives what it counted."""
+    return hashlib.sha256(f"{source}\n{name.casefold()}".encode("utf-8", "surrogatepass")).hexdigest()[: 2 * KEY_BYTES]
+
+
+async def _repeats(connection: AsyncConnection, found: Sequence[tuple[str, Ballot]]) -> dict[tuple[str, str], Repeats]:
+    """Which of these, by (brand, mention), repeat an author or a conversation that had a vote within a day."""
+    last: dict[tuple[str, Repeats, str], list[datetime]] = defaultdict(list)
+    for what, column in ((Repeats.AUTHOR, vote.c.author), (Repeats.CONVERSATION, vote.c.conversation)):
+        keys = sorted({(brand, key) for brand, one in found if (key := _of(one, what)) is not None})
+        times = [one.at for _, one in found if _of(one, what) is not None]
+        for some in chunks(keys):
+            rows = await connection.execute(
+                select(vote.c.brand, column.label("key"), vote.c.at).where(
+                    tuple_(vote.c.brand, column).in_(some),
+                    vote.c.at > min(times) - REPEAT,
+                    vote.c.at < max(times) + REPEAT,
+                    vote.c.repeats.is_(None),
+                )
+            )
+            for row in rows:
+                last[row.brand, what, row.key].append(row.at)
+    repeats: dict[tuple[str, str], Repeats] = {}
+    for brand, one in sorted(found, key=lambda pair: (pair[1].at, pair[1].mention)):
+        kinds = [
+            what for what in Repeats if (key := _of(one, what)) is not None and _near(last[brand, what, key], one.at)
+        ]
+        if kinds:
+            repeats[brand, one.mention] = kinds[0]
+            continue
+        for what in Repeats:
+            if (key := _of(one, what)) is not None:
+                last[brand, what, key].append(one.at)
+    return repeats
+
+
+def _near(times: Sequence[datetime], at: datetime) -> bool:
+    return any(abs(at - other) < REPEAT for other in times)
+
+
+def _of(one: Ballot, what: Repeats) -> str | None:
+    return one.author if what is Repeats.AUTHOR else one.conversation
+
+
+def _ledger_row(brand: str, one: Vote, mention_row: int) -> dict[str, Any]:
+    values = {name: getattr(one, name) for name in _COLUMNS}
+    values["repeats"] = None if one.repeats is None else one.repeats.value
+    return {"brand": brand, "mention_row": mention_row, **values}
+
+
+def _vote(row: Row[Any]) -> Vote:
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    values["repeats"] = None if row.repeats is None else Repeats(row.repeats)
+    return Vote(**values)
+
+
+_COLUMNS = tuple(column.name for column in vote.columns if column.name not in {"brand", "mention_row"})
