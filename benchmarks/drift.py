@@ -46,6 +46,7 @@ CRISIS_DAYS = 6  # how long the brand's own alert may take
 SHOCKS = (2.0, 3.0)
 COMPETITORS = (1, 2, 5)
 TICK = timedelta(seconds=volume.TICK_SECS)
+DAY = timedelta(hours=24)
 ZERO_AT = datetime(2026, 3, 2, tzinfo=UTC)
 
 Counts = NDArray[np.int64]
@@ -276,6 +277,10 @@ def measure_market(*, quick: bool) -> list[dict[str, Any]]:
     for kind in ("iid", "threads"):
         for per_day in (50, 500):
             pool = calm(rng, per_day, kind, calm_runs)
+            recent = [
+                state.onset_at is not None and state.onset_at >= ZERO_AT + tick * TICK - DAY for tick, state in pool
+            ]
+            high = [state.evidence >= math.log(10) for _, state in pool]
             for times in SHOCKS:
                 tried = (crisis(rng, per_day, times, kind) for _ in range(runs))
                 crises = [one for one in tried if one is not None]
@@ -286,6 +291,7 @@ def measure_market(*, quick: bool) -> list[dict[str, Any]]:
                     "kind": kind,
                     "per_day": per_day,
                     "times": times,
+                    "calm_above_10": float(np.mean(np.array(high) & np.array(recent))),
                     "alerted": len(crises) / runs,
                     "alert_hours_median": float(np.median(hours)),
                 }
@@ -354,23 +360,24 @@ def show(document: Mapping[str, Any]) -> None:
         "\nPower: share 15 %, so many times as high after eight weeks; the only one that drifts in a fleet of 20 or 200"
     )
     print(
-        f"{'':10}{'per day':>8}{'times':>7}{'of 20':>8}{'of 200':>8}{'ln e':>8}{'points':>8}{'deff':>7}{'e, null':>9}"
+        f"{'':10}{'per day':>8}{'times':>7}{'of 20':>8}{'of 200':>8}{'ln e':>8}{'points':>8}{'deff':>7}{'e, null':>10}"
     )
     for row in document["power"]:
         print(
             f"{row['kind']:10}{row['per_day']:8}{row['times']:7}{row['found_of_20']:8.0%}{row['found_of_200']:8.0%}"
-            f"{row['evidence_median']:8.1f}{100 * row['change']:8.1f}{row['deff']:7.2f}{row['e_under_null']:9.3f}"
+            f"{row['evidence_median']:8.1f}{100 * row['change']:8.1f}{row['deff']:7.2f}{row['e_under_null']:10.2g}"
         )
-    print("\nMarket: verdicts whole market / own / unknown (%), days after the alert")
+    print("\nMarket: verdicts whole market / own / unknown (%), days after the alert; calm: how often a calm")
+    print("competitor has evidence of more than 10 : 1 that began within a day, which is therefore not asked for")
     print(
-        f"{'':10}{'per day':>8}{'shock':>7}{'rivals':>8}{'days':>7}{'alerted':>9}{'median h':>10}"
+        f"{'':10}{'per day':>8}{'shock':>7}{'rivals':>8}{'days':>7}{'calm':>7}{'alerted':>9}{'median h':>10}"
         f"{'a crisis of its own':>24}{'a common shock':>24}"
     )
     for row in document["market"]:
         own, common = (" / ".join(f"{100 * part:.1f}" for part in row[key].values()) for key in ("own", "common"))
         print(
             f"{row['kind']:10}{row['per_day']:8}{row['times']:7}{row['competitors']:8}{row['days']:7}"
-            f"{row['alerted']:9.0%}{row['alert_hours_median']:10.1f}{own:>24}{common:>24}"
+            f"{row['calm_above_10']:7.0%}{row['alerted']:9.0%}{row['alert_hours_median']:10.1f}{own:>24}{common:>24}"
         )
     print(f"\n{document['seconds']} s")
 

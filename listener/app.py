@@ -231,7 +231,7 @@ class App:
                 await asyncio.wait_for(self.mqtt.wait_connected(), self.settings.mqtt.timeout_secs)
 
     def publish_states(self, states: Sequence[StatePayload]) -> None:
-        """Tell the broker how every brand stands."""
+        """Tell the broker how these brands stand now."""
         if self.mqtt is not None:
             self.mqtt.publish_states({state.brand: state for state in states})
 

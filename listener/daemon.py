@@ -13,7 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from listener.app import App
 from listener.errors import StoreError
-from listener.pipeline import deliver, evaluate, poll, refresh, score
+from listener.pipeline import deliver, evaluate, make_digest, poll, refresh, score
 from listener.serving import serving
 from listener.store.sources import states
 from listener.web import application
@@ -24,6 +24,7 @@ IDLE_SECS = 1.0  # how long a stage with nothing to do waits, unless it is woken
 STORE_FAILURES = 10  # units in a row that the database may fail before the supervisor is to restart us
 START_SPREAD_SECS = 30.0  # first polls are spread over this, so that a start is no stampede
 STOP_SECS = 10.0
+DIGEST_SECS = 60.0  # how exactly the time of the digest is kept
 
 
 class StoreDown(StoreError):
@@ -85,7 +86,8 @@ class Daemon:
         self.evaluation = self._stage("evaluate", self._evaluate, idle_secs=app.settings.service.tick_secs)
         self.refreshing = self._stage("refresh", lambda: refresh(parts))
         self.scoring = self._stage("score", lambda: score(parts), then=self.refreshing)
-        self.stages = [self.scoring, self.refreshing, self.evaluation, *self.deliveries]
+        self.digest = self._stage("digest", self._make_digest, idle_secs=DIGEST_SECS)
+        self.stages = [self.scoring, self.refreshing, self.evaluation, self.digest, *self.deliveries]
         self.tasks: list[asyncio.Task[None]] = []
 
     def _stage(
@@ -104,9 +106,18 @@ class Daemon:
         evaluation = await evaluate(self.app.parts)
         self.app.publish_states(evaluation.states)
         if evaluation.told:
-            for delivery in self.deliveries:
-                delivery.wake.set()
+            self._wake_deliveries()
         return 0  # the rules look once a tick, however much they found
+
+    async def _make_digest(self) -> int:
+        made = await make_digest(self.app.parts, self.app.settings.digest)
+        if made:
+            self._wake_deliveries()
+        return 0
+
+    def _wake_deliveries(self) -> None:
+        for delivery in self.deliveries:
+            delivery.wake.set()
 
     async def _poll(self, name: str) -> None:
         stage = self._stage(f"poll_{name}", lambda: self._poll_unit(name))

@@ -252,6 +252,7 @@ class StandingRow(SQLModel, table=True):
     state: dict[str, Any] | None = _json()
     share: float | None = None  # what is usual, and how many mentions tell so: for the fleet
     dissatisfaction: float | None = None
+    deff: float = 1.0
     mentions: float = 0.0
     updated_at: datetime = _time(nullable=False)
 
@@ -288,6 +289,16 @@ class AlertRow(SQLModel, table=True):
     resolution: str | None = None
     reopened: int = 0
     proof: dict[str, Any] | None = _json()
+
+
+class DigestRow(SQLModel, table=True):
+    """What was told of a day: made once, whatever happens."""
+
+    __tablename__ = "digest"
+
+    day: str = Field(primary_key=True, max_length=10)  # ISO 8601, in the zone of the configuration
+    made_at: datetime = _time(nullable=False)
+    content: dict[str, Any] | None = _json()
 
 
 class NotificationRow(SQLModel, table=True):
@@ -334,4 +345,5 @@ vote = _table(VoteRow)
 block = _table(BlockRow)
 standing = _table(StandingRow)
 alert = _table(AlertRow)
+digest = _table(DigestRow)
 notification = _table(NotificationRow)

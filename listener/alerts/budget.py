@@ -20,7 +20,9 @@ FLEET_MENTIONS = 50.0  # how many mentions of its own outweigh what is usual for
 FLEET_SHARE = 0.2  # of negative mentions, where there is no fleet either
 WEAK_MENTIONS = 5.0  # how much the fleet tells when we ask how little is known of the brand itself
 KNOWN = NormalDist().inv_cdf(0.9)  # the budget of a brand without history allows for a usual share that high
-DEFF_BLOCKS = 4.0  # blocks' worth of belief that mentions are independent
+DEFF_MENTIONS = 20.0  # mentions' worth of belief that mentions are independent, if the fleet tells nothing
+DEFF_EVENTS = 10.0  # else so many, divided by the variance of a mention, of belief in the fleet's design effect
+DEFF_MARGIN = 1.5  # standard errors of the design effect, of those that independent mentions would not have
 VARIANCE_MIN = 1e-3
 BUDGET_MAX = 0.98
 BURNING = 1.25  # an alert needs a burn rate of this now, not only in the past
@@ -64,8 +66,18 @@ class Allowance:
     budget: float | None = None
 
 
-def usual(blocks: Sequence[Block], *, now_block: int, fleet_mean: float, allowance: Allowance) -> Usual:
-    """What is usual at the start of ``now_block``, from the blocks of the 28 days that ended a day before it."""
+def usual(
+    blocks: Sequence[Block],
+    *,
+    now_block: int,
+    fleet_mean: float,
+    allowance: Allowance,
+    fleet_deff: float | None = None,
+) -> Usual:
+    """What is usual at the start of ``now_block``, from the blocks of the 28 days that ended a day before it.
+
+    ``fleet_deff`` is the design effect of all brands together, if it is known: few mentions cannot tell their own.
+    """
     first = now_block - LEFT_OUT_BLOCKS - BASELINE_BLOCKS
     past = [one for one in blocks if first <= one.index < now_block - LEFT_OUT_BLOCKS and not one.left_out]
     count = math.fsum(one.count for one in past)
@@ -73,7 +85,7 @@ def usual(blocks: Sequence[Block], *, now_block: int, fleet_mean: float, allowan
     squares = math.fsum(one.squares for one in past)
     mean = (total + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS)
     variance = max((squares + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS) - mean * mean, VARIANCE_MIN)
-    deff = design_effect(past, mean, variance)
+    deff = design_effect(past, mean, variance, fleet_deff)
     days = (now_block - LEFT_OUT_BLOCKS - past[0].index) / BLOCKS_A_DAY if past else 0.0
     return Usual(
         mean=mean,
@@ -85,10 +97,31 @@ def usual(blocks: Sequence[Block], *, now_block: int, fleet_mean: float, allowan
     )
 
 
-def design_effect(blocks: Sequence[Block], mean: float, variance: float) -> float:
-    """The mean Pearson chi² of the blocks' totals, at least 1 (Kish's design effect, measured)."""
-    chi2 = [(one.total - one.count * mean) ** 2 / (one.count * variance) for one in blocks if one.count]
-    return max(1.0, (math.fsum(chi2) + DEFF_BLOCKS) / (len(chi2) + DEFF_BLOCKS))
+def design_effect(blocks: Sequence[Block], mean: float, variance: float, fleet_deff: float | None = None) -> float:
+    """How many times more the totals of blocks, or of days, vary than those of independent mentions would; at least 1.
+
+    Kish's design effect, measured: squared deviations are summed up before they are divided, so that the busy blocks,
+    in which the long threads are, weigh most. A few long threads decide it; where they do, it is uncertain, and its
+    standard error is added.
+    """
+    days: dict[int, tuple[float, float]] = {}
+    for one in blocks:
+        count, total = days.get(one.index // BLOCKS_A_DAY, (0.0, 0.0))
+        days[one.index // BLOCKS_A_DAY] = count + one.count, total + one.total
+    weight = DEFF_MENTIONS if fleet_deff is None else DEFF_EVENTS / variance
+    parts = ([(one.count, one.total) for one in blocks], list(days.values()))
+    return max(1.0, *(_overdispersed(part, mean, variance, weight, fleet_deff or 1.0) for part in parts))
+
+
+def _overdispersed(
+    parts: Sequence[tuple[float, float]], mean: float, variance: float, weight: float, believed: float
+) -> float:
+    squares = [(total - count * mean) ** 2 / variance for count, total in parts]
+    mentions = math.fsum(count for count, _ in parts) + weight
+    deff = (math.fsum(squares) + weight * believed) / mentions
+    error = math.sqrt(math.fsum((one - deff * count) ** 2 for one, (count, _) in zip(squares, parts, strict=True)))
+    by_chance = math.sqrt(2.0 * math.fsum(count * count for count, _ in parts))
+    return deff + DEFF_MARGIN * max(0.0, error - by_chance) / mentions
 
 
 def allowed(allowance: Allowance, mean: float, at_most: float) -> float:
@@ -106,7 +139,7 @@ def burn(mean: float, budget: float) -> float:
 
 
 def burning(count_1h: float, mean_1h: float, count_24h: float, mean_24h: float, budget: float) -> bool:
-    """Whether it burns at 1.25 times the allowed pace or faster: in the last hour, if enough spoke in it, or the last day.
+    """Whether it burns at 1.25 times the allowed pace or faster: in the last day, or the last hour, if enough spoke.
 
     Where the budget is so high that 1.25 times as much is out of reach, the others have become 1.25 times fewer.
     """

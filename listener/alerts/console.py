@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from listener.alerts.digest import DigestPayload
 from listener.alerts.payload import AlertPayload, StatePayload, StatusPayload
 from listener.alerts.watch import Connection, Event
 from listener.domain import AlertState, Reason, Severity
@@ -24,7 +25,13 @@ BADGES = {
 RESOLVED_BADGE = "bold black on green"
 EDGES = {Severity.INFO: "blue", Severity.WARNING: "yellow", Severity.CRITICAL: "red"}
 RESOLVED_EDGE = "green"
-REASONS = {Reason.FIRST: "new", Reason.WORSENED: "got worse", Reason.RESOLVED: "over"}
+REASONS = {
+    Reason.FIRST: "new",
+    Reason.WORSENED: "got worse",
+    Reason.REOPENED: "again",
+    Reason.RESOLVED: "over",
+    Reason.DIGEST: "digest",
+}
 
 
 def show(console: Console, event: Event, *, now: datetime) -> None:
@@ -34,7 +41,7 @@ def show(console: Console, event: Event, *, now: datetime) -> None:
             console.print(card(event, now=now))
         case AlertPayload():
             console.print(Text(plain(event, now=now)), soft_wrap=True)
-        case StatePayload() | StatusPayload() | Connection():
+        case StatePayload() | StatusPayload() | DigestPayload() | Connection():
             console.print(Text.assemble((f"{now.astimezone():%H:%M:%S}  ", "dim"), line(event)), soft_wrap=True)
 
 
@@ -49,7 +56,8 @@ def card(alert: AlertPayload, *, now: datetime) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
-    facts.add_row("Negative", bar(alert))
+    if alert.expected is not None:
+        facts.add_row("Negative", bar(alert))
     for name, value in rows(alert, now=now):
         facts.add_row(name, value)
     parts: list[RenderableType] = [Text(_sentences(alert)), Text(), facts]
@@ -106,7 +114,7 @@ def bar(alert: AlertPayload) -> Text:
     return picture.append(f"  {_shares(alert)}")
 
 
-def line(event: StatePayload | StatusPayload | Connection) -> Text:
+def line(event: StatePayload | StatusPayload | DigestPayload | Connection) -> Text:
     """What is no alert, in one line."""
     match event:
         case StatePayload():
@@ -115,6 +123,9 @@ def line(event: StatePayload | StatusPayload | Connection) -> Text:
             return Text.assemble((clean(event.title), "bold"), mood)
         case StatusPayload():
             return Text(f"listener {clean(event.instance)} is {event.state} ({event.reason})")
+        case DigestPayload():
+            words = event.text.get("en")
+            return Text(clean(f"{words.title}. {words.body}") if words else f"Digest of {clean(event.day)}")
         case Connection():
             lost = event.problem is not None and f"no connection to the broker: {clean(event.problem)}"
             return Text(lost or "connected to the broker")
@@ -138,9 +149,7 @@ def _links(alert: AlertPayload) -> list[str]:
 
 
 def _more(alert: AlertPayload) -> str:
-    return (
-        f"More: listener alerts list (alert {clean(alert.alert_id)[:8]}, event {alert.seq}, rule {clean(alert.rule)})"
-    )
+    return f"More: listener explain {clean(alert.alert_id)[:8]} (event {alert.seq}, rule {clean(alert.rule)})"
 
 
 def _shares(alert: AlertPayload) -> str:

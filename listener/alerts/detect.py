@@ -9,15 +9,14 @@ from listener.alerts import budget, evidence, volume
 from listener.alerts.intervals import Z95, wilson
 from listener.alerts.rules import Deterioration
 from listener.alerts.standing import (
-    HOUR_TICKS,
     Standing,
     evidence_of,
     fall_allowed,
-    moment,
     perception,
     streams_of,
     volume_score,
 )
+from listener.alerts.sums import HOUR_TICKS, moment
 from listener.domain import Channel, Condition, Rate, Severity, Signal, Strength, Sums
 
 TICKET = math.log(10.0)  # a warning asks for a tenth of the evidence that a page asks for
@@ -83,10 +82,11 @@ def onset_of(standing: Standing) -> datetime:
 def page_limit(standing: Standing, rule: Deterioration) -> tuple[float, float]:
     """The evidence (ln) that wakes somebody, and the ticks a month in which anybody speaks of the brand.
 
-    As many as four weeks tell of, or the last day, if it is busier: more looks need more evidence.
+    As many as four weeks tell of, or the last day, if it is busier: more looks need more evidence. Without a history
+    every tick counts.
     """
-    per_day = max(standing.usual.per_day, standing.over_hours(24).n, 1.0)
-    ticks = TICKS_PER_MONTH * -math.expm1(-per_day / 288)
+    per_day = max(standing.usual.per_day, standing.over_hours(24).n)
+    ticks = TICKS_PER_MONTH * (-math.expm1(-per_day / 288) if standing.usual.per_day else 1.0)
     return evidence.needed(ticks, rule.false_alarms_per_month), ticks
 
 

@@ -34,12 +34,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from listener.alerts.budget import BLOCKS_A_DAY, DEFF_BLOCKS, VARIANCE_MIN, Block
+from listener.alerts.budget import BLOCKS_A_DAY, VARIANCE_MIN, Block
 from listener.alerts.evidence import log_mean
 
+DEFF_BLOCKS = 4.0  # blocks' worth of belief that mentions are independent
 WEEK_BLOCKS = 7 * BLOCKS_A_DAY
 RECENT_BLOCKS = 4 * WEEK_BLOCKS
 BEFORE_BLOCKS = 8 * WEEK_BLOCKS
+HISTORY_BLOCKS = RECENT_BLOCKS + BEFORE_BLOCKS  # what `drift` looks at
 BEFORE_BLOCKS_MIN = 2 * WEEK_BLOCKS  # since the first mention
 MENTIONS_MIN = 20.0  # in each stretch
 MARGIN = 0.01
@@ -250,8 +252,8 @@ def _variance(blocks: Sequence[Block]) -> float:
 def _roughness(blocks: Sequence[Block], scale: int, variance: float) -> Spread:
     """The mean chi² of second differences between stretches of ``scale`` blocks, drawn towards 1.
 
-    A step is in two of them and is no noise: the two largest are left out, and so is what the two largest of so many come
-    to by chance. The degrees of freedom are those of a multiple of chi² that varies as much (Satterthwaite).
+    A step is in two of them and is no noise: the two largest are left out, and so is what the two largest of so many
+    come to by chance. The degrees of freedom are those of a multiple of chi² that varies as much (Satterthwaite).
     """
     sums: dict[int, tuple[float, float]] = {}
     newest = blocks[-1].index if blocks else 0

@@ -94,7 +94,7 @@ def limit(one: Neighbour) -> float:
     `CALM_MAX`.
     """
     bet = bets(one.budget, one.deff)
-    losses = [stake * (bet.budget - one.usual) / bet.deff for stake in bet.stakes]
+    losses = [stake * (bet.budget - one.usual) / temper for stake, temper in zip(bet.stakes, bet.tempers, strict=True)]
     average = math.fsum(min(1 + 1 / loss, CALM_MAX) if loss > 0 else CALM_MAX for loss in losses) / len(losses)
     return math.log(TIMES * average)
 
@@ -108,17 +108,17 @@ def would_have_shown(one: Neighbour, passed: timedelta) -> bool:
     """
     bet = bets(one.budget, one.deff)
     mentions = one.count_24h * min(max(passed / DAY, 0.0), DAYS_MAX)
-    count = mentions / bet.deff
     per_tick = max(1.0, one.count_24h / TICKS_A_DAY)
     share = min(SHOCK * one.usual, (1 + one.usual) / 2)
     enough = limit(one) + math.log(len(bet.stakes))
-    for stake in bet.stakes:
+    for stake, temper in zip(bet.stakes, bet.tempers, strict=True):
+        count = mentions / temper
         up, down = math.log1p(stake * (1 - bet.budget)), math.log1p(-stake * bet.budget)
         mean = share * up + (1 - share) * down
         noise = math.sqrt(share * (1 - share)) * (up - down)
         gain = count * mean - MISSED * noise * math.sqrt(count)
         if gain > 0:
-            starts = min(bet.deff / mean, mentions) / per_tick
+            starts = min(temper / mean, mentions) / per_tick
             if gain + math.log(max(starts, 1.0)) >= enough:
                 return True
     return False

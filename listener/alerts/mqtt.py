@@ -10,7 +10,7 @@ A PUBACK means that the broker has taken a message, not that a person has seen i
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn, Self
@@ -25,7 +25,7 @@ from listener.alerts.connection import MqttClient, PublishRefused, keep_connecte
 from listener.alerts.payload import HeartbeatPayload, StatePayload, as_json
 from listener.alerts.topics import Topics
 from listener.config.mqtt import MqttOptions
-from listener.domain import Notification, Severity
+from listener.domain import Notification, Reason, Severity
 from listener.errors import DeliveryError
 
 HEARTBEAT_SECS = 60.0
@@ -65,7 +65,8 @@ class MqttReceiver:
         self._client: MqttClient | None = None
         self._connected = asyncio.Event()
         self._problem: str | None = "not tried yet"
-        self._states: Mapping[str, StatePayload] = {}
+        self._states: dict[str, StatePayload] = {}
+        self._untold: set[str] = set()  # brands of which the broker may not know the latest
         self._retained: dict[str, StatePayload | None] = {}  # what the broker has; None: it may have anything
         self._wake = asyncio.Event()
         self._task: asyncio.Task[NoReturn] | None = None
@@ -132,7 +133,8 @@ class MqttReceiver:
         left_secs = int(EXPIRY_SECS[notification.severity] - age_secs)
         if left_secs < 1:
             raise DeliveryError(f"decided {age_secs / 3600:.0f} h ago, too old to page anybody", retryable=False)
-        topic = self._topics.alert(notification.brand, notification.severity)
+        digest = notification.reason is Reason.DIGEST
+        topic = self._topics.digest if digest else self._topics.alert(notification.brand, notification.severity)
         body = _encode(notification.payload)
         if client.packet_bytes_max is not None and len(body) + PROPERTIES_BYTES_MAX > client.packet_bytes_max:
             problem = f"{len(body)} bytes are too many for {self._where}, which takes {client.packet_bytes_max}"
@@ -154,12 +156,16 @@ class MqttReceiver:
         except ValueError as error:  # paho: larger than any MQTT packet can be
             raise DeliveryError(f"{topic} cannot be published: {error}", retryable=False) from error
 
-    def publish_states(self, states: Mapping[str, StatePayload]) -> None:
-        """Make these the retained states, by brand: changes are published soon, all of them after a reconnect.
+    def publish_states(self, states: Mapping[str, StatePayload], *, gone: Collection[str] = ()) -> None:
+        """Make these the retained states of their brands: changes are published soon, all of them after a reconnect.
 
-        A brand that is no longer among them is cleared at the broker. Returns at once, also without a connection.
+        Other brands stay as they are, but for those that are ``gone``, which are cleared at the broker. Returns at
+        once, also without a connection; it costs what changed, however many brands there are.
         """
-        self._states = dict(states)
+        self._states.update(states)
+        for brand in gone:
+            self._states.pop(brand, None)
+        self._untold |= states.keys() | set(gone)
         self._wake.set()
 
     async def _session(self, client: MqttClient) -> NoReturn:
@@ -171,6 +177,7 @@ class MqttReceiver:
         self._connected.set()
         # A new connection may lead to a broker that forgot everything.
         self._retained = dict.fromkeys(self._retained)
+        self._untold = self._states.keys() | self._retained.keys()
         log.info("mqtt.connected", broker=self._where, protocol=self.protocol)
         try:
             await self._keep_told(client)
@@ -204,16 +211,22 @@ class MqttReceiver:
                     await self._wake.wait()
 
     async def _publish_changes(self, client: MqttClient) -> None:
-        states = self._states
-        for brand, state in states.items():
-            told = self._retained.get(brand)
-            if told is None or not payload.same_news(told, state):
-                self._retained[brand] = None
-                await self._publish(client, self._topics.state(brand), _encode(as_json(state)), retain=True)
+        while self._untold:
+            brand = self._untold.pop()
+            state, told = self._states.get(brand), self._retained.get(brand)
+            if state is not None and told is not None and payload.same_news(told, state):
+                continue
+            self._retained[brand] = None
+            body = b"" if state is None else _encode(as_json(state))
+            try:
+                await self._publish(client, self._topics.state(brand), body, retain=True)
+            except aiomqtt.MqttError:
+                self._untold.add(brand)
+                raise
+            if state is None:
+                del self._retained[brand]
+            else:
                 self._retained[brand] = state
-        for brand in [brand for brand in self._retained if brand not in states]:
-            await self._publish(client, self._topics.state(brand), b"", retain=True)
-            del self._retained[brand]
 
     async def _publish(
         self,

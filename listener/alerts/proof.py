@@ -20,6 +20,7 @@ from listener.alerts.standing import Origin
 from listener.domain import Vote
 
 AUTHORS_MAX = 5  # the loudest so many may be left out to see what an alert hangs on
+LOUDEST = 3  # authors whose part is told
 TOP = 5  # mentions that are shown
 BUDGET_STEPS = 1000  # the counterfactual budget is found to a tenth of a percentage point
 EVIDENCE_MIN = math.log(10)  # no limit is lower (see evidence.needed)
@@ -79,7 +80,9 @@ class Proof:
     the ``evidence`` that they gave (ln; it fires at ``limit``). ``since_at`` is the onset; ``voices`` (each counted
     once), ``repeats`` of them, and distinct ``authors`` are of the time since then, and so is ``anonymous``: voices
     whose author the site does not tell. ``loudest`` is without how many authors it would not have fired: 0 when it did
-    not fire by its evidence, None when leaving out five is not enough. ``broad``: it would have fired even without
+    not fire by its evidence, None when leaving out five is not enough; when an alert has just fired few are enough,
+    whoever they are, so ``loudest_share`` says what part (0..1) of all that was gained the three loudest authors added.
+    ``broad``: it would have fired even without
     the five loudest authors and without every vote whose author is not known. ``budget`` is the last in force.
     """
 
@@ -95,6 +98,7 @@ class Proof:
     authors: int
     anonymous: int
     loudest: int | None
+    loudest_share: float
     broad: bool
     source: Decomposition
     language: Decomposition
@@ -143,6 +147,7 @@ def prove(
         authors=len({_author(vote) for vote in voices if vote.author is not None}),
         anonymous=sum(vote.author is None for vote in voices),
         loudest=None if without is None else len(without),
+        loudest_share=_loudest_share(judged, looks[-1], use_risk=use_risk) if looks else 0.0,
         broad=without_authors(known, limit=limit, use_risk=use_risk, origin=origin) is None,
         source=decompose(before.get("source", ()), groups_of(judged, "source", use_risk=use_risk)),
         language=decompose(before.get("language", ()), groups_of(judged, "language", use_risk=use_risk)),
@@ -345,6 +350,17 @@ def _loudest(votes: Sequence[Vote], look: Look, *, use_risk: bool) -> AuthorKey 
         sums[_author(vote)] = sums.get(_author(vote), 0.0) + gain
     loudest = min(sums, key=lambda key: (-sums[key], key), default=None)
     return loudest if loudest is not None and sums[loudest] > 0 else None
+
+
+def _loudest_share(votes: Sequence[Vote], look: Look, *, use_risk: bool) -> float:
+    """What part of all that was gained the three loudest authors added; votes without an author are their own."""
+    sums: dict[tuple[str, str, int], float] = {}
+    for vote, (gain, _) in zip(votes, _gains(votes, look, use_risk=use_risk), strict=True):
+        if gain > 0:
+            key = (*_author(vote), 0 if vote.author is not None else vote.position)
+            sums[key] = sums.get(key, 0.0) + gain
+    total = math.fsum(sums.values())
+    return math.fsum(sorted(sums.values())[-LOUDEST:]) / total if total else 0.0
 
 
 def _ahead(look: Look) -> Wealth:

@@ -13,6 +13,8 @@ VOICES_MIN = 5  # what a group must have now to be named
 MOST = 0.5  # of the change: what a cause must explain to be named
 SLACK = 0.05  # how much less of the change than of the mentions (midpoint) a cause may explain
 REASON = 0.75  # of a contribution: what mix or within must be to be given as its reason
+FEW, MANY = 0.5, 0.25  # of the evidence by the three loudest authors: a few people make it, or many do
+MANY_VOICES = 10  # authors whom the sites name
 MARGIN = 0.02  # how much the budget must be exceeded to speak of it
 YEARS_MAX = 10  # a few weeks of history cannot tell of rarer things, whatever the arithmetic says
 MONTHS_PER_YEAR = 12
@@ -133,6 +135,8 @@ def _who(proof: Proof) -> Pair | None:
             "It is broad: it would have fired without its five loudest authors too.",
             "Rahulolematus on laialdane: häire oleks tulnud ka ilma viie kõige häälekama autorita.",
         )
+    if proof.loudest_share < FEW:
+        return _many(proof)
     match proof.loudest:
         case None | 0:
             return None
@@ -146,6 +150,17 @@ def _who(proof: Proof) -> Pair | None:
                 f"Without the {few} loudest authors it would not have fired.",
                 f"Ilma {GENITIVES[few]} kõige häälekama autorita ei oleks häiret tulnud.",
             )
+
+
+def _many(proof: Proof) -> Pair | None:
+    """That no few people make it: where enough speak for that to mean something."""
+    if proof.authors < MANY_VOICES or proof.loudest_share > MANY:
+        return None
+    share = f"{math.ceil(100 * proof.loudest_share)}%"
+    return (
+        f"Many say it: the three loudest authors make up {share} of the evidence.",
+        f"Seda ütlevad paljud: kolm kõige häälekamat autorit annavad tõenditest {share}.",
+    )
 
 
 def _repeats(proof: Proof) -> Pair | None:

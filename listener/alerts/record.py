@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from listener.alerts import standing as standings
+from listener.alerts import sums
 from listener.alerts.detect import detect
 from listener.alerts.market import Market
 from listener.alerts.proof import Proof
@@ -18,13 +19,14 @@ from listener.domain import Signal, Vote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One decision of the rule ``deterioration``.
+    """One decision of the rule ``deterioration``, and ``signal``, what it found.
 
     ``rule`` are its options, ``standing`` how the brand stood (as JSON values), ``origin`` where to begin to fold the
     evidence again: after that position, up to the signal's. ``blind`` tells whether sources failed then.
     """
 
     decided_at: datetime
+    signal: Signal
     rule: dict[str, Any]
     standing: dict[str, Any]
     origin: Origin
@@ -34,6 +36,7 @@ class Record:
 
 
 RECENT = timedelta(hours=26)  # what the sums of a standing reach back
+SIGNAL = TypeAdapter(Signal)
 RECORD = TypeAdapter(Record)  # reads and writes it as JSON values, exactly
 
 
@@ -51,17 +54,17 @@ class Check:
         return self.kept == self.again
 
 
-def check(record: Record, signal: Signal, votes: Sequence[Vote], recent: Sequence[Vote]) -> tuple[Check, ...]:
+def check(record: Record, votes: Sequence[Vote], recent: Sequence[Vote]) -> tuple[Check, ...]:
     """Decide again from the ledger: every figure must come out as it was kept.
 
     ``votes`` are those after the record's origin, ``recent`` those that were said from ``RECENT`` before the decision
-    on; both up to ``signal.position``, in order. The evidence is folded from the origin, the last hours are added up,
-    and the rule judges again.
+    on; both up to ``record.signal.position``, in order. The evidence is folded from the origin, the last hours are
+    added up, and the rule judges again.
     """
-    rule = Deterioration.model_validate(record.rule)
+    rule, signal = Deterioration.model_validate(record.rule), record.signal
     kept = standings.from_json(record.standing)
     wealth, wealth_rate = standings.folded(record.origin, votes, rule)
-    ticks, hours = standings.last_hours(recent, rule, kept.tick)
+    ticks, hours = sums.last_hours(recent, rule, kept.tick)
     again = detect(
         rule,
         brand=signal.brand,
@@ -76,5 +79,10 @@ def check(record: Record, signal: Signal, votes: Sequence[Vote], recent: Sequenc
         Check(what="evidence of the rate", kept=repr(kept.wealth_rate), again=repr(wealth_rate)),
         Check(what="the last two hours", kept=repr(kept.ticks), again=repr(ticks)),
         Check(what="the last day", kept=repr(kept.hours), again=repr(hours)),
-        Check(what="decision", kept=repr(signal), again=repr(again)),
+        Check(what="decision", kept=_text(signal), again=_text(again)),
     )
+
+
+def _text(signal: Signal) -> str:
+    """All of it, floats to the last bit; times compare by the instant, not by how their zone is written."""
+    return SIGNAL.dump_json(signal).decode()

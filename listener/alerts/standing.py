@@ -10,19 +10,18 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from listener.alerts import budget, evidence, volume
-from listener.alerts.budget import BLOCK_TICKS, LEFT_OUT_AFTER_ALERT_BLOCKS, TICK_SECS, Allowance, Block, Usual
+from listener.alerts import budget, evidence, sums, volume
+from listener.alerts.budget import BLOCK_TICKS, TICK_SECS, Allowance, Block, Usual
 from listener.alerts.evidence import Wealth
 from listener.alerts.rules import Deterioration
+from listener.alerts.sums import HOUR_TICKS, KEPT_TICKS, moment, tick_of, x_of, y_of
 from listener.alerts.volume import Volume
 from listener.domain import Ballot, Past, Repeats, Sums, Vote
 
 NEWS_SECS = 86400  # an older mention is history when it comes: it teaches what is usual
-HOUR_TICKS, DAY_HOURS = 12, 24
-KEPT_TICKS = 2 * HOUR_TICKS
 RECENT_VOTES = 30
 ORIGIN_TICKS, ORIGINS_MAX = 288, 15  # one a day, for two weeks
 YOUNG_MENTIONS = 500  # with fewer behind it, what is usual is learned anew whenever history comes in
@@ -32,10 +31,11 @@ FLEET_DISSATISFACTION = 0.5  # (1 - polarity) / 2 where nothing is known: neithe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """What is usual for all brands together: the means of x and y."""
+    """What is usual for all brands together: the means of x and y, and the design effect, if it is known."""
 
     x: float = budget.FLEET_SHARE
     y: float = FLEET_DISSATISFACTION
+    deff: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +142,12 @@ def count(
     tick, block = tick_of(now), tick_of(now) // BLOCK_TICKS
     history = [one for one in ballots if not _is_news(one, now)]
     news = [one for one in ballots if _is_news(one, now)]
-    added = _blocks(ballots, rule, firing_from_at, block)
+    added = sums.blocks(ballots, rule, firing_from_at, block)
     if standing is not None and tick < standing.tick:
         tick, block = standing.tick, standing.block  # a clock set back: no time has passed
     if standing is None or past is not None:
-        known = _joined(past or (), _blocks(history, rule, firing_from_at, block))
-        standing = _learned(standing, known, rule=rule, tick=tick, block=block, fleet=fleet, ballots=ballots)
+        known = sums.joined(past or (), sums.blocks(history, rule, firing_from_at, block))
+        standing = _learned(standing, known, rule=rule, tick=tick, block=block, fleet=fleet)
     votes = _votes(standing, history, now, news=False) + _votes(standing, news, now, news=True, first=len(history))
     counted = [vote for vote in votes if vote.news and vote.weighs]
     state = _volume(standing, news, tick, rule, blind=blind)
@@ -160,8 +160,8 @@ def count(
             wealth=_bet(standing.wealth, standing.usual, tick, [x_of(vote, rule) for vote in counted]),
             wealth_rate=standing.wealth_rate
             and _bet(standing.wealth_rate, standing.usual_rate, tick, [y_of(vote) for vote in counted]),
-            ticks=_ticks(standing.ticks, counted, rule, tick),
-            hours=_hours(standing.hours, counted, rule, tick),
+            ticks=sums.ticks(standing.ticks, counted, rule, tick),
+            hours=sums.hours(standing.hours, counted, rule, tick),
             recent=_newest(standing.recent, counted, rule),
             volume=state,
             sources=_by_source(standing.sources, votes),
@@ -202,12 +202,6 @@ def folded(origin: Origin, votes: Sequence[Vote], rule: Deterioration) -> tuple[
     return wealth, wealth_rate
 
 
-def last_hours(votes: Sequence[Vote], rule: Deterioration, tick: int) -> tuple[tuple[Sums, ...], tuple[Sums, ...]]:
-    """``ticks`` and ``hours`` of a standing at ``tick``, added up from the votes of the last day and an hour."""
-    counted = [vote for vote in votes if vote.news and vote.weighs]
-    return _ticks((), counted, rule, tick), _hours((), counted, rule, tick)
-
-
 def evidence_of(standing: Standing) -> float:
     """Ln of the evidence: the mean over the streams."""
     return evidence.log_mean([evidence.evidence(one) for one in streams_of(standing)])
@@ -221,21 +215,6 @@ def streams_of(standing: Standing) -> list[Wealth]:
 def volume_score(standing: Standing) -> float | None:
     """How unusual the number of negative mentions is; None in the first day."""
     return volume.score(standing.volume)
-
-
-def tick_of(at: datetime) -> int:
-    """The number of the five minutes that hold ``at``."""
-    return int(at.timestamp()) // TICK_SECS
-
-
-def x_of(ballot: Ballot, rule: Deterioration) -> float:
-    """What the ballot counts, 0..1."""
-    return ballot.risk if rule.counts == "risk" else float(ballot.negative)
-
-
-def y_of(ballot: Ballot) -> float:
-    """Dissatisfaction, 0..1: a perception of 100 is 0, one of -100 is 1."""
-    return (1.0 - ballot.polarity) / 2.0
 
 
 def perception(dissatisfaction: float) -> float:
@@ -300,14 +279,13 @@ def _learned(
     tick: int,
     block: int,
     fleet: Fleet,
-    ballots: Sequence[Ballot],
 ) -> Standing:
     """The standing with what is usual learned anew; a new one, or one without evidence, where there was none."""
     allowance = Allowance(ratio=rule.budget_ratio, points=rule.budget_points, budget=rule.budget)
     risk = [Block(one.sums.slot, one.sums.n, one.sums.x, one.sums.xx, one.left_out) for one in known]
     dissatisfaction = [Block(one.sums.slot, one.sums.n, one.sums.y, one.sums.yy, one.left_out) for one in known]
     fall = fall_allowed(rule)
-    usual = budget.usual(risk, now_block=block, fleet_mean=fleet.x, allowance=allowance)
+    usual = budget.usual(risk, now_block=block, fleet_mean=fleet.x, allowance=allowance, fleet_deff=fleet.deff)
     usual_rate = budget.usual(
         dissatisfaction, now_block=block, fleet_mean=fleet.y, allowance=Allowance(ratio=1.0, points=fall or 0.0)
     )
@@ -316,7 +294,6 @@ def _learned(
         passed = max(0, block - before.block)
         faded = tuple((name, count * SOURCES_DECAY**passed) for name, count in before.sources)
         return replace(before, usual=usual, usual_rate=usual_rate, block=block, sources=faded)
-    first = min([tick, *(tick_of(one.at) for one in ballots)])
     position = 0 if before is None else before.position
     wealth = evidence.start(tick)
     rate = None if fall is None else wealth
@@ -333,7 +310,8 @@ def _learned(
         ticks=() if before is None else before.ticks,
         hours=() if before is None else before.hours,
         recent=() if before is None else before.recent,
-        volume=volume.observe(volume.start(), first, {}) if before is None else before.volume,
+        # From now on: history comes in piece by piece, and what has not come yet would be taken for silence.
+        volume=volume.observe(volume.start(), tick, {}) if before is None else before.volume,
         sources=() if before is None else before.sources,
         spoke=None if before is None else before.spoke,
     )
@@ -375,51 +353,6 @@ def _bet(wealth: Wealth, usual: Usual, tick: int, values: Sequence[float]) -> We
     return evidence.add(wealth, evidence.bets(usual.budget, usual.deff), tick, [(value, 1.0) for value in values])
 
 
-def _one(ballot: Ballot, rule: Deterioration, index: int) -> Sums:
-    x, y = x_of(ballot, rule), y_of(ballot)
-    return Sums(index, 1.0, float(ballot.negative), x, x * x, y, y * y)
-
-
-def _added_up(ballots: Sequence[Ballot], rule: Deterioration, secs: int, kept: Sequence[Sums] = ()) -> dict[int, Sums]:
-    """The sums by slot, with ``ballots`` added one by one: however they are split up, the floats are the same."""
-    sums = {one.slot: one for one in kept}
-    for one in ballots:
-        slot = int(one.at.timestamp()) // secs
-        single = _one(one, rule, slot)
-        sums[slot] = sums[slot].plus(single) if slot in sums else single
-    return sums
-
-
-def _grown(
-    kept: tuple[Sums, ...], votes: Sequence[Ballot], rule: Deterioration, secs: int, oldest: int
-) -> tuple[Sums, ...]:
-    """The sums with ``votes`` added, without what is older than ``oldest``, in order."""
-    if not votes:
-        return kept if not kept or kept[0].slot > oldest else tuple(one for one in kept if one.slot > oldest)
-    sums = _added_up(votes, rule, secs, kept)
-    return tuple(sums[slot] for slot in sorted(sums) if slot > oldest)
-
-
-def _blocks(
-    ballots: Sequence[Ballot], rule: Deterioration, firing_from_at: datetime | None, now_block: int
-) -> tuple[Past, ...]:
-    """What to add to the blocks; during an alert they are left out, until what it tells of is nothing new any more."""
-    sums = _added_up([one for one in ballots if one.weighs], rule, TICK_SECS * BLOCK_TICKS)
-    onset = None if firing_from_at is None else tick_of(firing_from_at) // BLOCK_TICKS
-    recent = onset is not None and now_block - onset <= LEFT_OUT_AFTER_ALERT_BLOCKS
-    return tuple(
-        Past(sums=sums[index], left_out=recent and onset is not None and index >= onset) for index in sorted(sums)
-    )
-
-
-def _joined(past: Sequence[Past], more: Sequence[Past]) -> list[Past]:
-    known = {one.sums.slot: one for one in past}
-    for one in more:
-        before = known.get(one.sums.slot)
-        known[one.sums.slot] = one if before is None else replace(before, sums=before.sums.plus(one.sums))
-    return [known[index] for index in sorted(known)]
-
-
 def _origins(standing: Standing, tick: int) -> tuple[Origin, ...]:
     """One more a day; those before the present onset are needed no more, but for the last of them."""
     newest = standing.origins[-1]
@@ -430,14 +363,6 @@ def _origins(standing: Standing, tick: int) -> tuple[Origin, ...]:
     before = [one for one in standing.origins if one.wealth.tick < onset][-1:]
     here = Origin(position=standing.position, wealth=standing.wealth, wealth_rate=standing.wealth_rate)
     return (*before, *kept, here)[-ORIGINS_MAX:]
-
-
-def _ticks(kept: tuple[Sums, ...], votes: Sequence[Ballot], rule: Deterioration, tick: int) -> tuple[Sums, ...]:
-    return _grown(kept, votes, rule, TICK_SECS, tick - KEPT_TICKS)
-
-
-def _hours(kept: tuple[Sums, ...], votes: Sequence[Ballot], rule: Deterioration, tick: int) -> tuple[Sums, ...]:
-    return _grown(kept, votes, rule, TICK_SECS * HOUR_TICKS, tick // HOUR_TICKS - DAY_HOURS)
 
 
 def _newest(
@@ -465,8 +390,3 @@ def _volume(standing: Standing, news: Sequence[Ballot], tick: int, rule: Deterio
             index = tick_of(one.at)
             counts[index] = counts.get(index, 0) + 1
     return volume.observe(standing.volume, tick, counts, settle_ticks=rule.settle_secs // TICK_SECS)
-
-
-def moment(tick: int) -> datetime:
-    """The start of a tick."""
-    return datetime.fromtimestamp(tick * TICK_SECS, tz=UTC)

@@ -124,9 +124,8 @@ def _english_rate(signal: Signal) -> list[str]:
         return []
     within = "an hour" if rate.per == "hour" else "a day"
     bounds = f"{_fall(rate.high)} to {_fall(rate.low)}"
-    return [
-        f"Perception fell by {_fall(rate.points)} points within {within} ({bounds}); {_few(rate.threshold)} is the limit."
-    ]
+    fell = f"Perception fell by {_fall(rate.points)} points within {within} ({bounds})"
+    return [f"{fell}; {_few(rate.threshold)} is the limit."]
 
 
 def _english_burn(signal: Signal) -> list[str]:
@@ -189,8 +188,8 @@ def _estonian(told: Told) -> Text:
         return Text(title=f"{level}: {told.title} ei ole kuulda{again}", body=body)
     if Channel.MENTION in signal.channels:
         body = (
-            f"Üks {told.title} mainimine räägib halvast kogemusest (risk {_percent(signal.observed)}) ja seda võib näha "
-            f"{_number(signal.reach)} inimest. Link on juures."
+            f"Üks {told.title} mainimine räägib halvast kogemusest (risk {_percent(signal.observed)}) ja seda võib "
+            f"näha {_number(signal.reach)} inimest. Link on juures."
         )
         return Text(title=f"{level}: {told.title}, üks kaebus, mida võivad näha paljud{again}", body=body)
     match signal.channels:
@@ -216,7 +215,8 @@ def _estonian_end(told: Told) -> Text:
     alert, signal = told.alert, told.alert.signal
     lasted = f"Häire kestis {_lasting(alert, 't')}."
     if alert.resolution is Resolution.NO_DATA:
-        body = f"{told.title}: {_days(alert)} päeva ei ole keegi midagi öelnud ja miski ei näita, kas see on möödas. {lasted}"
+        silent = f"{told.title}: {_days(alert)} päeva ei ole keegi midagi öelnud"
+        body = f"{silent} ja miski ei näita, kas see on möödas. {lasted}"
         return Text(title=f"Suletud ilma taastumiseta: {told.title}, keegi ei räägi", body=body)
     if alert.resolution is Resolution.EXPIRED:
         body = f"{lasted} See ei ütle midagi selle kohta, kuidas edasi läks; vaata lingitud mainimist."

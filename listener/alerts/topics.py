@@ -4,6 +4,7 @@
 
     PREFIX/<instance>/status                  retained: online, offline (the broker says offline when we vanish)
     PREFIX/<instance>/heartbeat               every minute, not retained
+    PREFIX/<instance>/digest                  once a day, not retained: what changes too slowly to wake anybody
     PREFIX/brand/<slug>/state                 retained: how the brand stands now
     PREFIX/brand/<slug>/alert/<severity>      events, never retained: a late subscriber must not be woken for history
 """
@@ -37,6 +38,11 @@ class Topics:
         """A sign of life for those who would rather alarm on silence."""
         return f"{self.prefix}/{slug(self.instance)}/heartbeat"
 
+    @property
+    def digest(self) -> str:
+        """What is told once a day."""
+        return f"{self.prefix}/{slug(self.instance)}/digest"
+
     def state(self, brand: str) -> str:
         """How a brand stands now."""
         return f"{self.prefix}/brand/{slug(brand)}/state"
@@ -62,5 +68,5 @@ def slug(name: str) -> str:
 
 
 def subscriptions(prefix: str) -> tuple[str, ...]:
-    """The filters that see all alerts, all states and every daemon's status under ``prefix``."""
-    return f"{prefix}/brand/+/alert/+", f"{prefix}/brand/+/state", f"{prefix}/+/status"
+    """The filters that see all alerts, all states, and every daemon's status and digest under ``prefix``."""
+    return f"{prefix}/brand/+/alert/+", f"{prefix}/brand/+/state", f"{prefix}/+/status", f"{prefix}/+/digest"

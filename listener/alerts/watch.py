@@ -11,6 +11,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import Field, TypeAdapter, ValidationError
 
 from listener.alerts.connection import MqttClient, keep_connected
+from listener.alerts.digest import DigestPayload
 from listener.alerts.payload import AlertPayload, StatePayload, StatusPayload
 from listener.alerts.topics import subscriptions
 from listener.config.mqtt import MqttOptions
@@ -28,7 +29,7 @@ class Connection:
     problem: str | None
 
 
-Message = AlertPayload | StatePayload | StatusPayload
+Message = AlertPayload | StatePayload | StatusPayload | DigestPayload
 Event = Message | Connection
 
 READER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])

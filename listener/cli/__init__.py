@@ -4,11 +4,24 @@ import sys
 
 from rich.markup import escape
 
-from listener.cli import alerts, backtest, configuration, database, evaluate, run, score, sources
+from listener.cli import alerts, backtest, configuration, database, digest, evaluate, explain, run, score, sources
 from listener.cli.root import app, err
 from listener.errors import ConfigError, ListenerError
 
-__all__ = ["alerts", "app", "backtest", "configuration", "database", "evaluate", "main", "run", "score", "sources"]
+__all__ = [
+    "alerts",
+    "app",
+    "backtest",
+    "configuration",
+    "database",
+    "digest",
+    "evaluate",
+    "explain",
+    "main",
+    "run",
+    "score",
+    "sources",
+]
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from listener.config.mqtt import MqttOptions
@@ -177,6 +178,30 @@ class FetchOptions(Options):
     total_secs: Annotated[float, Field(gt=0, le=300, description="Seconds for one request, redirects included.")] = 60.0
 
 
+class DigestOptions(Options):
+    """Once a day: brands whose perception falls too slowly to wake anybody, and the alerts that fire."""
+
+    enabled: Annotated[bool, Field(description="Whether it is made and sent.")] = True
+    at: Annotated[
+        str,
+        StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$"),
+        Field(description="Time of day, HH:MM; one that the clock skips in spring comes when it has."),
+    ] = "08:00"
+    timezone: Annotated[str, Field(description="IANA time zone of `at`, e.g. Europe/Tallinn.")] = "UTC"
+    alpha: Annotated[
+        float, Field(gt=0.0, le=0.5, description="Share of the named brands that may be there by chance.")
+    ] = 0.1
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError) as error:
+            raise ValueError("is no IANA time zone, such as Europe/Tallinn") from error
+        return name
+
+
 class DemoOptions(Options):
     """The local site of the demonstration."""
 
@@ -207,6 +232,7 @@ class Settings(BaseSettings):
     http: HttpOptions = HttpOptions()
     fetch: FetchOptions = FetchOptions()
     mqtt: MqttOptions | None = None
+    digest: DigestOptions = DigestOptions()
     demo: DemoOptions | None = None
     brands: dict[Slug, Brand] = {}
     sources: dict[Slug, dict[str, Any]] = {}

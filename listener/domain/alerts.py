@@ -35,6 +35,7 @@ class Reason(StrEnum):
     WORSENED = "worsened"
     REOPENED = "reopened"
     RESOLVED = "resolved"
+    DIGEST = "digest"
 
 
 class Condition(StrEnum):

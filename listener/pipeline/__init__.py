@@ -5,6 +5,7 @@ next, so any of them can be killed at any instruction and simply runs again.
 """
 
 from listener.pipeline.deliver import deliver
+from listener.pipeline.digest import make_digest
 from listener.pipeline.evaluate import Evaluation, evaluate
 from listener.pipeline.parts import Parts
 from listener.pipeline.poll import PollReport, Prepared, poll, prepare
@@ -17,6 +18,7 @@ __all__ = [
     "Prepared",
     "deliver",
     "evaluate",
+    "make_digest",
     "poll",
     "prepare",
     "refresh",

@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 
 from listener.alerts import standing as standings
+from listener.alerts import sums
 from listener.alerts.blind import Ear
 from listener.alerts.budget import BLOCK_TICKS, KEPT_BLOCKS
 from listener.alerts.detect import next_look
@@ -50,7 +51,7 @@ async def evaluate(parts: Parts) -> Evaluation:
     waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS)
     about = set(parts.agenda.due(now)) | await alerts.firing(parts.database) | ears.keys()
     known = await votes.fleet(parts.database)
-    fleet = Fleet() if known is None else Fleet(x=known[0], y=known[1])
+    fleet = Fleet() if known is None else Fleet(x=known[0], y=known[1], deff=known[2])
     told: list[Alert] = []
     states: list[StatePayload] = []
     while True:
@@ -117,7 +118,7 @@ async def _case(
     ballots = [one.ballot for one in queue if one.ballot is not None]
     past = None
     if standings.needs_past(standing, ballots, rule=main_rule(rules), now=now):
-        block = standings.tick_of(now) // BLOCK_TICKS
+        block = sums.tick_of(now) // BLOCK_TICKS
         past = await votes.past(parts.database, name, first_slot=block - KEPT_BLOCKS)
     return Case(
         brand=name,
@@ -144,6 +145,7 @@ def _change(case: Case, found: Look, kept: Kept | None, queue: Sequence[Waiting]
             state=standings.as_json(standing),
             share=standing.usual.mean,
             dissatisfaction=standing.usual_rate.mean,
+            deff=standing.usual.deff,
             mentions=standing.usual.count,
         ),
         waiting=queue,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from listener.alerts import standing as standings
+from listener.alerts import sums
 from listener.alerts.blind import Ear, blindness, deaf, is_blind
 from listener.alerts.budget import BLOCK_TICKS
 from listener.alerts.detect import detect
@@ -20,6 +21,7 @@ from listener.domain import (
     Condition,
     Past,
     Reason,
+    Severity,
     Signal,
     stable_id,
 )
@@ -69,7 +71,7 @@ def look(case: Case) -> Look:
     rule = main_rule(case.rules)
     before = {one.name: case.alerts.get(stable_id("fingerprint", case.brand, one.name)) for one in case.rules}
     firing = before.get(rule.name)
-    firing_from_at = _onset(firing) if firing is not None and firing.state is AlertState.FIRING else None
+    firing_from_at = _onset(firing) if firing is not None and _pages(firing) else None
     blind, signals = _blind(case)
     counted = standings.count(
         case.standing,
@@ -94,8 +96,9 @@ def look(case: Case) -> Look:
                 found = signals[one.name]
         transition = advance(before[one.name], found, case.now, patience=patience_of(one))
         transitions.append((one, transition))
-        if isinstance(one, Deterioration) and transition.reason in ALERTING and signal.onset_at is not None:
-            left_out_from = standings.tick_of(signal.onset_at) // BLOCK_TICKS
+        paging = transition.alert is not None and _pages(transition.alert) and transition.reason in ALERTING
+        if isinstance(one, Deterioration) and paging and signal.onset_at is not None:
+            left_out_from = sums.tick_of(signal.onset_at) // BLOCK_TICKS
         if isinstance(one, Deterioration) and transition.reason is Reason.RESOLVED:
             standing = standings.restarted(standing)
     return Look(
@@ -155,6 +158,11 @@ def _blind(case: Case) -> tuple[bool, dict[str, Signal]]:
                 rule, brand=case.brand, ears=case.ears, failing=failing, blind=here, now=case.now
             )
     return blind, signals
+
+
+def _pages(alert: Alert) -> bool:
+    """Whether what is said now is trouble, and must not become usual: for less the usual would be drawn downwards."""
+    return alert.state is AlertState.FIRING and alert.severity is Severity.CRITICAL
 
 
 def _onset(alert: Alert) -> datetime:

@@ -1,10 +1,12 @@
 """Fetch what a told alert has to prove of itself: its votes, what was usual before, its competitors, its links."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from listener.alerts import standing as standings
+from listener.alerts import sums
 from listener.alerts.decompose import Dimension, Group
 from listener.alerts.detect import TICKET, onset_of
 from listener.alerts.market import Market, Neighbour, market
@@ -33,12 +35,13 @@ async def prove_it(
         return replace(alert, evidence=tuple(shown)), await alerts.links(parts.database, shown)
     signal, standing = found.signal, found.counted.standing
     onset_at = signal.onset_at or case.now
-    origin = standings.origin_of(standing, standings.tick_of(onset_at))
+    origin = standings.origin_of(standing, sums.tick_of(onset_at))
     counted = [*await votes.ledger(parts.database, case.brand, after=origin.position), *found.counted.votes]
     counted = [one for one in counted if one.position > origin.position]
     proof = None
     if counted and signal.strength is not None:
-        proof = prove(
+        proof = await asyncio.to_thread(  # a second for 20,000 votes
+            prove,
             counted,
             before=await _before(parts, case, rule, onset_at),
             since_at=onset_at,
@@ -49,6 +52,7 @@ async def prove_it(
         )
     record = Record(
         decided_at=case.now,
+        signal=signal,
         rule=rule.model_dump(mode="json"),
         standing=standings.as_json(standing),
         origin=origin,

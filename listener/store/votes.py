@@ -8,7 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, case, delete, func, select, tuple_, update
@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.dedupe import is_somebody
 from listener.domain import Alert, Assessment, Ballot, Notification, Past, Probabilities, Repeats, Sums, Vote
+from listener.domain.repeats import REPEAT, Spoken, key_of, repeated
 from listener.store import alerts
 from listener.store.database import Database, chunks, insert_into
 from listener.tables import assessment, ballot, block, mention, mention_brand, standing, vote
 
-REPEAT = timedelta(hours=24)  # one vote per author, and per conversation, in so long
 KEY_BYTES = 12
 
 
@@ -42,6 +42,7 @@ class Kept:
     state: Mapping[str, Any]
     share: float
     dissatisfaction: float
+    deff: float
     mentions: float
 
 
@@ -99,13 +100,14 @@ async def kept(database: Database, brands: Iterable[str]) -> dict[str, Kept]:
                     state=row.state,
                     share=row.share,
                     dissatisfaction=row.dissatisfaction,
+                    deff=row.deff,
                     mentions=row.mentions,
                 )
     return found
 
 
-async def fleet(database: Database) -> tuple[float, float] | None:
-    """The usual share of negative mentions and the usual dissatisfaction of all brands together; None without any."""
+async def fleet(database: Database) -> tuple[float, float, float] | None:
+    """The usual share of negative mentions, dissatisfaction and design effect of all brands; None without history."""
     async with database.reading() as connection:
         row = (
             await connection.execute(
@@ -113,10 +115,11 @@ async def fleet(database: Database) -> tuple[float, float] | None:
                     func.sum(standing.c.mentions),
                     func.sum(standing.c.mentions * standing.c.share),
                     func.sum(standing.c.mentions * standing.c.dissatisfaction),
+                    func.sum(standing.c.mentions * standing.c.deff),
                 )
             )
         ).one()
-    return (row[1] / row[0], row[2] / row[0]) if row[0] else None
+    return (row[1] / row[0], row[2] / row[0], row[3] / row[0]) if row[0] else None
 
 
 async def past(database: Database, brand: str, *, first_slot: int, last_slot: int | None = None) -> list[Past]:
@@ -147,7 +150,7 @@ async def ledger(
 async def groups(
     database: Database, brand: str, *, since_at: datetime, until_at: datetime
 ) -> dict[str, list[tuple[str | None, int, float, int]]]:
-    """The votes said in [``since_at``, ``until_at``) by source, lang and topic: (key, votes, sum of risks, negative)."""
+    """The votes said in [``since_at``, ``until_at``) by source, lang, topic: (key, votes, sum of risks, negative)."""
     found: dict[str, list[tuple[str | None, int, float, int]]] = {}
     async with database.reading() as connection:
         for name in ("source", "lang", "topic"):
@@ -232,6 +235,7 @@ async def _stand(connection: AsyncConnection, dialect: str, changes: Sequence[Ch
             "state": dict(change.kept.state),
             "share": change.kept.share,
             "dissatisfaction": change.kept.dissatisfaction,
+            "deff": change.kept.deff,
             "mentions": change.kept.mentions,
             "updated_at": now,
         }
@@ -326,10 +330,10 @@ def _key(source: str, name: str) -> str:
 
 async def _repeats(connection: AsyncConnection, found: Sequence[tuple[str, Ballot]]) -> dict[tuple[str, str], Repeats]:
     """Which of these, by (brand, mention), repeat an author or a conversation that had a vote within a day."""
-    last: dict[tuple[str, Repeats, str], list[datetime]] = defaultdict(list)
+    spoken: dict[str, Spoken] = defaultdict(dict)
     for what, column in ((Repeats.AUTHOR, vote.c.author), (Repeats.CONVERSATION, vote.c.conversation)):
-        keys = sorted({(brand, key) for brand, one in found if (key := _of(one, what)) is not None})
-        times = [one.at for _, one in found if _of(one, what) is not None]
+        keys = sorted({(brand, key) for brand, one in found if (key := key_of(one, what)) is not None})
+        times = [one.at for _, one in found if key_of(one, what) is not None]
         for some in chunks(keys):
             rows = await connection.execute(
                 select(vote.c.brand, column.label("key"), vote.c.at).where(
@@ -340,27 +344,15 @@ async def _repeats(connection: AsyncConnection, found: Sequence[tuple[str, Ballo
                 )
             )
             for row in rows:
-                last[row.brand, what, row.key].append(row.at)
-    repeats: dict[tuple[str, str], Repeats] = {}
-    for brand, one in sorted(found, key=lambda pair: (pair[1].at, pair[1].mention)):
-        kinds = [
-            what for what in Repeats if (key := _of(one, what)) is not None and _near(last[brand, what, key], one.at)
-        ]
-        if kinds:
-            repeats[brand, one.mention] = kinds[0]
-            continue
-        for what in Repeats:
-            if (key := _of(one, what)) is not None:
-                last[brand, what, key].append(one.at)
-    return repeats
-
-
-def _near(times: Sequence[datetime], at: datetime) -> bool:
-    return any(abs(at - other) < REPEAT for other in times)
-
-
-def _of(one: Ballot, what: Repeats) -> str | None:
-    return one.author if what is Repeats.AUTHOR else one.conversation
+                spoken[row.brand].setdefault((what, row.key), []).append(row.at)
+    by_brand: dict[str, list[Ballot]] = defaultdict(list)
+    for brand, one in found:
+        by_brand[brand].append(one)
+    return {
+        (brand, mention): kind
+        for brand, some_ballots in by_brand.items()
+        for mention, kind in repeated(some_ballots, spoken[brand]).items()
+    }
 
 
 def _ledger_row(brand: str, one: Vote, mention_row: int) -> dict[str, Any]:
@@ -376,3 +368,23 @@ def _vote(row: Row[Any]) -> Vote:
 
 
 _COLUMNS = tuple(column.name for column in vote.columns if column.name not in {"brand", "mention_row"})
+
+
+async def uncounted(database: Database, brand: str) -> list[Ballot]:
+    """What waits to be counted for one brand, the oldest first; nothing is taken.
+
+    Whether a voice repeats another is not told: that depends on what is counted before it.
+    """
+    async with database.reading() as connection:
+        queue = await connection.execute(select(ballot.c.brand, ballot.c.mention_row).where(ballot.c.brand == brand))
+        asked = [(row.brand, row.mention_row) for row in queue]
+        found = [_ballot(row) for some in chunks(asked) for row in await connection.execute(_voices(some))]
+    return sorted(found, key=lambda one: (one.at, one.mention))
+
+
+async def followed(database: Database) -> list[str]:
+    """The brands of which anything was counted or waits to be, in order."""
+    async with database.reading() as connection:
+        counted = {row.brand for row in await connection.execute(select(standing.c.brand))}
+        waits = {row.brand for row in await connection.execute(select(ballot.c.brand).distinct())}
+    return sorted(counted | waits)

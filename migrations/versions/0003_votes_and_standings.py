@@ -80,9 +80,17 @@ def upgrade() -> None:
         sa.Column("state", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("share", sa.Float(), nullable=True),
         sa.Column("dissatisfaction", sa.Float(), nullable=True),
+        sa.Column("deff", sa.Float(), nullable=False),
         sa.Column("mentions", sa.Float(), nullable=False),
         sa.Column("updated_at", listener.tables.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("brand"),
+    )
+    op.create_table(
+        "digest",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("made_at", listener.tables.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("content", sa.JSON(none_as_null=True), nullable=True),
+        sa.PrimaryKeyConstraint("day"),
     )
     # What was scored before there was a ledger is counted now: as history, from which the usual is learned.
     op.execute(
@@ -94,7 +102,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("standing", "block", "vote", "ballot"):
+    for table in ("digest", "standing", "block", "vote", "ballot"):
         op.drop_table(table)
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.drop_column("proof")

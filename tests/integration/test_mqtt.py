@@ -173,7 +173,7 @@ async def test_states_are_retained_and_only_changes_are_published(broker: Mosqui
         async with subscriber(broker.port) as late:
             await until(lambda: late.on(topic))
             assert late.on(topic)[0].retain
-        mqtt.publish_states({"other": state(brand="other")})
+        mqtt.publish_states({}, gone=["acme"])
         await until(lambda: heard.values(topic)[-1] is None)
 
 
@@ -188,7 +188,7 @@ async def test_after_a_restart_of_the_broker_everything_is_told_anew(broker: Mos
         with pytest.raises(DeliveryError, match="is not connected") as refused:
             await mqtt.deliver(notification())
         assert refused.value.retryable
-        mqtt.publish_states({"acme": state(alert())})
+        mqtt.publish_states({"acme": state(alert())}, gone=["gone"])
         broker.start()
         async with subscriber(broker.port) as heard:
             await until(lambda: heard.values("listener/v1/brand/acme/state"))

@@ -9,42 +9,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.alerts.lifecycle import Transition, advance
+from listener.alerts.lifecycle import Patience, Transition, advance, patience_of
 from listener.alerts.notify import notifications
-from listener.domain import Alert, AlertState, Condition, Reason, Severity, Signal
+from listener.alerts.rules import Blind, Deterioration, HighRisk
+from listener.domain import Alert, AlertState, Channel, Condition, Reason, Resolution, Severity, Signal
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 CALM_SECS = 1800
+PATIENCE = Patience(resolve_after_secs=CALM_SECS)
+PATIENT = Patience(resolve_after_secs=CALM_SECS, stale_after_secs=3 * 86400, reopen_within_secs=86400)
 
-Look = tuple[Condition, Severity | None]
-WARNING: Look = (Condition.BREACHED, Severity.WARNING)
-CRITICAL: Look = (Condition.BREACHED, Severity.CRITICAL)
-CALM: Look = (Condition.CALM, None)
-UNKNOWN: Look = (Condition.UNKNOWN, None)
+Look = tuple[Condition, Severity | None, tuple[Channel, ...]]
+WARNING: Look = (Condition.BREACHED, Severity.WARNING, (Channel.EVIDENCE,))
+CRITICAL: Look = (Condition.BREACHED, Severity.CRITICAL, (Channel.EVIDENCE,))
+MANY: Look = (Condition.BREACHED, Severity.CRITICAL, (Channel.VOLUME,))
+BOTH: Look = (Condition.BREACHED, Severity.CRITICAL, (Channel.EVIDENCE, Channel.VOLUME))
+CALM: Look = (Condition.CALM, None, ())
+UNKNOWN: Look = (Condition.UNKNOWN, None, ())
+BLIND: Look = (Condition.BLIND, None, ())
 
 
-def signal(look: Look, at: datetime = NOW) -> Signal:
+def signal(look: Look, at: datetime = NOW, spoke_at: datetime | None = None) -> Signal:
     """A finding of one rule about one brand."""
-    condition, severity = look
+    condition, severity, channels = look
     return Signal(
         brand="acme",
-        rule="share",
+        rule="deterioration",
         condition=condition,
         severity=severity,
+        channels=channels,
         reason="the numbers",
         observed=0.5,
         expected=0.2,
         window_start_at=at - timedelta(hours=1),
         window_end_at=at,
+        spoke_at=spoke_at,
     )
 
 
-def live(*looks: Look, every_secs: float = 300) -> list[Transition]:
+def live(*looks: Look, every_secs: float = 300, patience: Patience = PATIENCE) -> list[Transition]:
     """Follow one alert through looks at a fixed interval."""
-    return follow([(every_secs, look) for look in looks])
+    return follow([(every_secs, look) for look in looks], patience=patience)
 
 
-def follow(steps: list[tuple[float, Look]], *, restart: bool = False) -> list[Transition]:
+def follow(
+    steps: list[tuple[float, Look]], *, restart: bool = False, patience: Patience = PATIENCE
+) -> list[Transition]:
     """Follow one alert through (seconds later, look); ``restart`` writes and reads it back before every look."""
     alert: Alert | None = None
     at, transitions = NOW, []
@@ -52,7 +62,7 @@ def follow(steps: list[tuple[float, Look]], *, restart: bool = False) -> list[Tr
         at += timedelta(seconds=passed_secs)
         if restart:
             alert = pickle.loads(pickle.dumps(alert))  # noqa: S301 -- our own bytes
-        step = advance(alert, signal(look, at), at, resolve_after_secs=CALM_SECS, evidence=("m1", "m2"))
+        step = advance(alert, signal(look, at), at, patience=patience, evidence=("m1", "m2"))
         alert = step.alert
         transitions.append(step)
     return transitions
@@ -143,24 +153,145 @@ def test_a_clock_set_back_counts_as_no_time() -> None:
 
 def test_a_breach_without_severity_is_a_bug() -> None:
     with pytest.raises(ValueError, match="without a severity"):
-        advance(None, signal((Condition.BREACHED, None)), NOW, resolve_after_secs=1, evidence=())
+        advance(None, signal((Condition.BREACHED, None, ())), NOW, patience=PATIENCE)
 
 
-LOOKS = st.sampled_from([WARNING, CRITICAL, CALM, UNKNOWN])
-LIVES = st.lists(st.tuples(st.floats(1, 1200), LOOKS), max_size=60)
+# -------------------------------------------------------------------------------------------------------- other ends
 
 
-@given(LIVES)
-def test_first_then_worse_then_resolved_once(steps: list[tuple[float, Look]]) -> None:
-    """Per alert: one first, at most two worsenings, at most one resolved and it is the last; at most one fires."""
-    transitions = follow(steps)
+def ended(*, first: Look = WARNING) -> list[tuple[float, Look]]:
+    """An alert that has just resolved."""
+    return [(0, first), (300, CALM), (CALM_SECS, CALM)]
+
+
+def last(steps: list[tuple[float, Look]], patience: Patience = PATIENT) -> Transition:
+    return follow(steps, patience=patience)[-1]
+
+
+def test_recovery_says_so() -> None:
+    alert = last(ended()).alert
+    assert alert is not None
+    assert (alert.state, alert.resolution) == (AlertState.RESOLVED, Resolution.RECOVERED)
+
+
+def test_a_breach_soon_after_the_end_is_the_same_alert_again() -> None:
+    steps = follow([*ended(first=CRITICAL), (86_399, WARNING)], patience=PATIENT)
+    assert told(steps) == [Reason.FIRST, Reason.RESOLVED, Reason.REOPENED]
+    first, again = steps[0].alert, steps[-1].alert
+    assert first is not None
+    assert again is not None
+    assert again.id == first.id
+    assert (again.state, again.severity, again.seq, again.reopened) == (AlertState.FIRING, Severity.CRITICAL, 3, 1)
+    assert (again.started_at, again.ended_at, again.resolution) == (first.started_at, None, None)
+    assert again.calm_since_at is None
+
+
+def test_a_breach_later_is_a_new_alert() -> None:
+    steps = follow([*ended(), (86_400, WARNING)], patience=PATIENT)
+    assert told(steps) == [Reason.FIRST, Reason.RESOLVED, Reason.FIRST]
+    assert steps[-1].alert is not None
+    assert steps[-1].alert.reopened == 0
+
+
+def test_a_reopened_alert_can_resolve_and_reopen_again() -> None:
+    again: list[tuple[float, Look]] = [(60, WARNING), (300, CALM), (CALM_SECS, CALM)]
+    steps = follow([*ended(), *again, *again], patience=PATIENT)
+    assert told(steps) == [Reason.FIRST, *[Reason.RESOLVED, Reason.REOPENED] * 2, Reason.RESOLVED]
+    alert = steps[-1].alert
+    assert alert is not None
+    assert (alert.reopened, alert.seq) == (2, 6)
+
+
+def test_the_number_alone_does_not_reopen_in_its_cooldown() -> None:
+    step = last([*ended(), (3600, MANY)])
+    assert step.reason is None
+    assert step.alert is not None
+    assert step.alert.state is AlertState.RESOLVED
+    assert step.explanation == "in its cooldown: the numbers"
+
+
+@pytest.mark.parametrize("look", [BOTH, CRITICAL])
+def test_evidence_reopens_whatever_the_number_does(look: Look) -> None:
+    assert last([*ended(), (3600, look)]).reason is Reason.REOPENED
+
+
+def test_after_the_cooldown_the_number_alone_fires_anew() -> None:
+    assert last([*ended(), (86_400, MANY)]).reason is Reason.FIRST
+
+
+def quiet(condition: Look, silent: timedelta) -> Transition:
+    """What becomes of an alert when nobody has spoken for so long."""
+    fired = advance(None, signal(CRITICAL), NOW, patience=PATIENT).alert
+    at = NOW + silent
+    return advance(fired, signal(condition, at, spoke_at=NOW), at, patience=PATIENT)
+
+
+def test_three_days_of_silence_close_an_alert_and_say_that_nothing_is_known() -> None:
+    assert quiet(UNKNOWN, timedelta(days=3) - timedelta(seconds=1)).reason is None
+    step = quiet(UNKNOWN, timedelta(days=3))
+    assert step.reason is Reason.RESOLVED
+    assert step.alert is not None
+    assert step.alert.resolution is Resolution.NO_DATA
+    assert step.explanation.startswith("closed without recovery, nobody has spoken since 2026-03-02T12:00:00+00:00")
+
+
+def test_silence_is_counted_from_the_beginning_when_nobody_ever_spoke() -> None:
+    fired = advance(None, signal(CRITICAL), NOW, patience=PATIENT).alert
+    at = NOW + timedelta(days=3)
+    step = advance(fired, signal(UNKNOWN, at), at, patience=PATIENT)
+    assert step.alert is not None
+    assert step.alert.resolution is Resolution.NO_DATA
+
+
+def test_while_blind_not_even_silence_closes_an_alert() -> None:
+    step = quiet(BLIND, timedelta(days=30))
+    assert step.reason is None
+    assert step.alert is not None
+    assert step.alert.state is AlertState.FIRING
+
+
+def test_blind_is_not_recovery_and_stops_the_clock_of_calm() -> None:
+    assert told(live(WARNING, *[BLIND] * 500, patience=PATIENT)) == [Reason.FIRST]
+    steps = live(WARNING, CALM, CALM, CALM, *[BLIND] * 50, CALM, CALM, CALM, CALM)
+    assert [step.reason for step in steps[:-1]] == [Reason.FIRST, *[None] * 56]
+    assert steps[-1].reason is Reason.RESOLVED
+
+
+def test_the_end_of_its_time_says_nothing_of_recovery() -> None:
+    rule = HighRisk(name="high_risk", cooldown_secs=3600)
+    steps = follow([(0, CRITICAL), (60, CALM), (3600, CALM)], patience=patience_of(rule))
+    assert told(steps) == [Reason.FIRST, Reason.RESOLVED]
+    assert steps[-1].alert is not None
+    assert steps[-1].alert.resolution is Resolution.EXPIRED
+
+
+def test_each_rule_has_its_patience() -> None:
+    deterioration = Deterioration(name="d", resolve_after_secs=60, stale_after_secs=7200, reopen_within_secs=120)
+    assert patience_of(deterioration) == Patience(
+        resolve_after_secs=60, stale_after_secs=7200, reopen_within_secs=120
+    )
+    assert patience_of(HighRisk(name="h", cooldown_secs=90)) == Patience(resolve_after_secs=90, expires=True)
+    assert patience_of(Blind(name="b", after_secs=70)) == Patience(resolve_after_secs=0.0, reopen_within_secs=70)
+
+
+# --------------------------------------------------------------------------------------------------------- properties
+
+LOOKS = st.sampled_from([WARNING, CRITICAL, MANY, BOTH, CALM, UNKNOWN, BLIND])
+PATIENCES = st.sampled_from([PATIENCE, PATIENT])
+LIVES = st.lists(st.tuples(st.floats(1, 1200) | st.floats(1, 100_000), LOOKS), max_size=60)
+
+
+@given(LIVES, PATIENCES)
+def test_first_then_worse_then_resolved_in_turn(steps: list[tuple[float, Look]], patience: Patience) -> None:
+    """Per alert: one first, a worsening at most, each reopening after an end, each end after a beginning; one fires."""
+    transitions = follow(steps, patience=patience)
     heard: dict[str, list[tuple[Reason, int]]] = {}
     firing: str | None = None
     for step in transitions:
         if step.alert is None or step.reason is None:
             continue
         heard.setdefault(step.alert.id, []).append((step.reason, step.alert.seq))
-        if step.reason is Reason.FIRST:
+        if step.reason in {Reason.FIRST, Reason.REOPENED}:
             assert firing is None
             firing = step.alert.id
         assert firing == step.alert.id
@@ -170,34 +301,35 @@ def test_first_then_worse_then_resolved_once(steps: list[tuple[float, Look]]) ->
         reasons = [reason for reason, _ in events]
         assert [seq for _, seq in events] == list(range(1, len(events) + 1))
         assert reasons[0] is Reason.FIRST
-        assert all(reason is Reason.WORSENED for reason in reasons[1:-1])
         assert reasons.count(Reason.FIRST) == 1
         assert reasons.count(Reason.WORSENED) <= 1
+        for before, after in pairwise(reasons):
+            assert (before is Reason.RESOLVED) is (after is Reason.REOPENED)
 
 
-@given(LIVES)
-def test_severity_never_drops_while_it_fires(steps: list[tuple[float, Look]]) -> None:
-    transitions = follow(steps)
+@given(LIVES, PATIENCES)
+def test_severity_of_one_alert_never_drops(steps: list[tuple[float, Look]], patience: Patience) -> None:
+    transitions = follow(steps, patience=patience)
     for before, after in pairwise(transitions):
         if before.alert is not None and after.alert is not None and before.alert.id == after.alert.id:
             assert after.alert.severity.rank >= before.alert.severity.rank
 
 
-@given(LIVES)
-def test_a_restart_before_every_look_changes_nothing(steps: list[tuple[float, Look]]) -> None:
-    assert follow(steps, restart=True) == follow(steps)
+@given(LIVES, PATIENCES)
+def test_a_restart_before_every_look_changes_nothing(steps: list[tuple[float, Look]], patience: Patience) -> None:
+    assert follow(steps, restart=True, patience=patience) == follow(steps, patience=patience)
 
 
 @given(LIVES)
 def test_the_same_look_twice_tells_once(steps: list[tuple[float, Look]]) -> None:
     """A tick that is repeated after a crash, with the same time and finding, tells people nothing new."""
-    for (_, look), step in zip(steps, follow(steps), strict=True):
+    for (_, look), step in zip(steps, follow(steps, patience=PATIENT), strict=True):
         if step.alert is not None and step.reason is not None and step.reason is not Reason.RESOLVED:
             again = advance(
                 step.alert,
                 signal(look, step.alert.updated_at),
                 step.alert.updated_at,
-                resolve_after_secs=CALM_SECS,
+                patience=PATIENT,
                 evidence=("m1", "m2"),
             )
             assert again.reason is None

@@ -11,16 +11,23 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from listener.alerts.digest import DigestPayload
 from listener.alerts.payload import AlertPayload, HeartbeatPayload, StatePayload, StatusPayload
 
 MODELS: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {"alert": AlertPayload, "state": StatePayload, "status": StatusPayload, "heartbeat": HeartbeatPayload}
+    {
+        "alert": AlertPayload,
+        "state": StatePayload,
+        "status": StatusPayload,
+        "heartbeat": HeartbeatPayload,
+        "digest": DigestPayload,
+    }
 )
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def load(kind: str) -> dict[str, Any]:
-    """The shipped schema of a payload: ``alert``, ``state``, ``status`` or ``heartbeat``."""
+    """The shipped schema of a payload: ``alert``, ``state``, ``status``, ``heartbeat`` or ``digest``."""
     text = resources.files(__name__).joinpath(f"{kind}.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

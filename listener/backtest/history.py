@@ -1,37 +1,24 @@
-"""The same pipeline, driven by the mentions' own times instead of the clock: what would have been alerted, and when.
+"""What a backtest runs on: mentions of a file with their times, and what a store has counted."""
 
-Mentions are stored and scored first, since neither depends on the time; then the rules look once a tick, seeing only
-the windows that had ended by then. Nothing is simulated: it is the daemon's own store, windows, rules and alerts.
-"""
-
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-from listener.aggregate import FINE_SECS, window_start
-from listener.alerts.rules import Rule
+from listener.backtest.replay import Heard
 from listener.config import Brand
 from listener.config.starter import slug
-from listener.domain import Assessment, Frozen, Mention, Notification, Page, Probabilities, RawMention, Sentiment
+from listener.domain import Assessment, Ballot, Mention, Page, Probabilities, RawMention, Sentiment, Vote
 from listener.errors import ConfigError, Fault, ParseError, ScoringError
-from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher
 from listener.matching.topics import Topics
-from listener.metrics import Metrics
 from listener.normalise import normalise
-from listener.pipeline import Parts, deliver, evaluate, refresh, score
 from listener.protocols import Languages
-from listener.sentiment.scorer import ThreadedScorer
 from listener.sources.file import File
-from listener.store import Database, mentions, migrate
-from listener.store.sources import SourceState
+from listener.store import Database, votes
 
 SOURCE = "backtest"
-STORE_AT_A_TIME = 500
-SCORE_AT_A_TIME = 512
+BALLOT_FIELDS = tuple(Ballot.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +27,6 @@ class History:
 
     mentions: tuple[Mention, ...]
     brands: Mapping[str, Brand]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a backtest runs: ``on_alert`` is called with each alert's payload as it would have gone out."""
-
-    history: History
-    rules: Sequence[Rule]
-    scorer: Callable[[], AbstractAsyncContextManager[ThreadedScorer]]
-    on_alert: Callable[[Frozen], None]
-    on_progress: Callable[[str, int, int], None]
-    tick_secs: int = FINE_SECS
 
 
 class Labelled:
@@ -70,19 +45,6 @@ class Labelled:
             raise ScoringError(f"no label negative, neutral or positive, but {label!r}")
         certain = {one.value: float(one.value == label) for one in Sentiment}
         return Assessment(probabilities=Probabilities(**certain), model="labels@input")
-
-
-class Collector:
-    """The receiver of a backtest: hands the payload on."""
-
-    def __init__(self, on_alert: Callable[[Frozen], None]) -> None:
-        self._on_alert = on_alert
-
-    connected = True
-
-    async def deliver(self, notification: Notification) -> None:
-        """Take it; nothing can fail."""
-        self._on_alert(notification.payload)
 
 
 def read_history(
@@ -138,57 +100,24 @@ def _rows(source: File, path: Path) -> Iterator[tuple[int, RawMention, Mapping[s
         yield row.line, raw, row.record if isinstance(row.record, Mapping) else {}
 
 
-async def run(plan: Plan) -> None:
-    """Run the history through the pipeline, in a database of its own that is thrown away."""
-    with tempfile.TemporaryDirectory(prefix="listener-backtest-") as folder:
-        database = Database(f"sqlite:///{folder}/listener.db")
-        try:
-            await migrate.upgrade(database)
-            async with plan.scorer() as scorer:
-                await _replay(plan, database, scorer)
-        finally:
-            await database.close()
+async def stored(database: Database, brand: str, *, until_at: datetime | None = None, late: bool = True) -> list[Heard]:
+    """What is stored of ``brand``: its votes, and what waits to be counted. Nothing is written.
 
-
-async def _replay(plan: Plan, database: Database, scorer: ThreadedScorer) -> None:
-    history = plan.history
-    clock = [history.mentions[0].at]
-    parts = Parts(
-        database=database,
-        metrics=Metrics(),
-        fetcher=Fetcher(FetchPolicy(user_agent="listener")),
-        sources={},
-        brands=history.brands,
-        matcher=Matcher([]),
-        identify=lambda _text: None,
-        scorer=scorer,
-        rules={
-            name: [rule.for_brand(dict(brand.thresholds)) for rule in plan.rules]
-            for name, brand in history.brands.items()
-        },
-        receivers={SOURCE: Collector(plan.on_alert)},
-        now=lambda: clock[0],
-        batch_mentions=SCORE_AT_A_TIME,
+    What was news is heard when it was counted, late as that may have been (unless ``late`` is False); what came as
+    history (it was older than a day by then) is heard when it was said, as if listener had been there. So is what
+    waits.
+    """
+    heard = [
+        Heard(vote.counted_at if late and vote.news else vote.at, ballot_of(vote))
+        for vote in await votes.ledger(database, brand)
+    ]
+    heard += [Heard(one.at, one) for one in await votes.uncounted(database, brand)]
+    return sorted(
+        (one for one in heard if until_at is None or one.at <= until_at),
+        key=lambda one: (one.at, one.ballot.at, one.ballot.mention),
     )
-    total = len(history.mentions)
-    for start in range(0, total, STORE_AT_A_TIME):
-        some = history.mentions[start : start + STORE_AT_A_TIME]
-        await mentions.save_poll(database, some, SourceState(name=SOURCE, fingerprint=SOURCE), now=some[-1].at)
-        plan.on_progress("stored", start + len(some), total)
-    scored = 0
-    while count := await score(parts):
-        scored += count
-        plan.on_progress("scored", scored, total)
-    while await refresh(parts):
-        pass
-    # One more window than the longest memory of the rules: an alert that fires at the end may still resolve.
-    first = window_start(history.mentions[0].at, FINE_SECS)
-    last = history.mentions[-1].at + timedelta(days=1)
-    ticks = int((last - first).total_seconds() // plan.tick_secs)
-    for tick in range(1, ticks + 1):
-        clock[0] = first + timedelta(seconds=tick * plan.tick_secs)
-        evaluation = await evaluate(parts)
-        if evaluation.told:
-            while await deliver(parts, SOURCE):
-                pass
-        plan.on_progress("evaluated", tick, ticks)
+
+
+def ballot_of(vote: Vote) -> Ballot:
+    """The vote as it was before it was counted; whether it repeats a voice is asked anew."""
+    return replace(Ballot(**{name: getattr(vote, name) for name in BALLOT_FIELDS}), repeats=None)

@@ -1,0 +1,181 @@
+"""``listener explain``: why an alert fired, decided again from the database, in numbers and as a picture."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from listener.alerts.chart import Chart, chart
+from listener.alerts.decompose import UNKNOWN, Decomposition
+from listener.alerts.detect import TICKET
+from listener.alerts.payload import record_of
+from listener.alerts.picture import draw
+from listener.alerts.proof_texts import sentences
+from listener.alerts.record import RECENT, Check, Record, check
+from listener.alerts.sketch import sketch
+from listener.app import database_of, load_settings
+from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
+from listener.config import Settings
+from listener.domain import Alert, Evidence, Vote
+from listener.errors import ConfigError, Fault
+from listener.store import Database, alerts, votes
+
+BEFORE = timedelta(days=3)  # of what was usual is drawn
+MARKS = {True: "same to the last bit", False: "DIFFERS"}
+
+
+@app.command()
+def explain(
+    alert: Annotated[str, typer.Argument(help="The alert's id, or enough of its beginning (`listener alerts list`).")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    draw_to: Annotated[
+        Path | None, typer.Option("--draw", dir_okay=False, help="Also draw it to this file: .png or .svg.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="Of sentences and picture: en or et.")] = "en",
+    json_: JsonOption = False,
+) -> None:
+    """Show why an alert fired, and decide it again from the votes in the database; exit 1 if it comes out otherwise."""
+    if language not in ("en", "et"):
+        raise typer.BadParameter(f"{language!r} is not en or et", param_hint="--language")
+    words: Literal["en", "et"] = "et" if language == "et" else "en"
+    settings = load_settings(config)
+    found, record, checks, drawn, links = asyncio.run(_explained(settings, alert))
+    title = settings.brands[found.brand].title if found.brand in settings.brands else found.brand
+    if draw_to is not None and drawn is not None:
+        draw(drawn, draw_to, title=title, language=words)
+    if json_:
+        print_json({"id": found.id, **asdict(found), "checks": [{**asdict(one), "same": one.same} for one in checks]})
+    else:
+        _show(found, record, checks, drawn, links, title=title, language=words)
+    if any(not one.same for one in checks):
+        raise typer.Exit(1)
+
+
+async def _explained(
+    settings: Settings, start: str
+) -> tuple[Alert, Record | None, tuple[Check, ...], Chart | None, list[Evidence]]:
+    database = database_of(settings)
+    try:
+        found = _only(await alerts.by_id(database, start), start)
+        record = record_of(found)
+        weighty = () if record is None or record.proof is None else [one.mention for one in record.proof.top]
+        links = await alerts.links(database, [*found.evidence, *weighty])
+        if record is None:
+            return found, None, (), None, links
+        counted, recent = await _votes(database, found.brand, record)
+        return found, record, check(record, counted, recent), await _chart(database, found, record), links
+    finally:
+        await database.close()
+
+
+def _only(found: list[Alert], start: str) -> Alert:
+    if len(found) == 1:
+        return found[0]
+    problem = "no alert has this id" if not found else f"{len(found)} alerts have ids that begin like this"
+    raise ConfigError([Fault(path=f"alert {start}", problem=problem, fix="see `listener alerts list --json`")])
+
+
+async def _votes(database: Database, brand: str, record: Record) -> tuple[list[Vote], list[Vote]]:
+    last = record.signal.position
+    counted = await votes.ledger(database, brand, after=record.origin.position, until=last)
+    return counted, await votes.ledger(database, brand, until=last, since_at=record.decided_at - RECENT)
+
+
+async def _chart(database: Database, alert: Alert, record: Record) -> Chart | None:
+    signal, strength = record.signal, record.signal.strength
+    if strength is None or signal.onset_at is None:
+        return None
+    since_at: datetime = signal.onset_at - BEFORE
+    shown = await votes.ledger(database, alert.brand, until=signal.position, since_at=since_at)
+    if not shown:
+        return None
+    after = await votes.ledger(database, alert.brand, after=record.origin.position, until=signal.position)
+    whole = {one.position: one for one in [*shown, *after]}
+    return chart(
+        [whole[position] for position in sorted(whole)],
+        usual=signal.expected or 0.0,
+        budget=strength.budget,
+        onset_at=signal.onset_at,
+        decided_at=record.decided_at,
+        limit=strength.limit - TICKET,
+        limit_page=strength.limit,
+        use_risk=record.rule.get("counts") == "risk",
+        origin=record.origin,
+    )
+
+
+def _show(
+    alert: Alert,
+    record: Record | None,
+    checks: tuple[Check, ...],
+    drawn: Chart | None,
+    links: list[Evidence],
+    *,
+    title: str,
+    language: Literal["en", "et"],
+) -> None:
+    state = f"{alert.state.value}, {alert.resolution.value}" if alert.resolution is not None else alert.state.value
+    out.print(f"[bold]{escape(title)}[/] {alert.severity.value}, {state}; alert {alert.id}, event {alert.seq}")
+    if record is None:
+        out.print(escape(alert.signal.reason))
+        _links(links)
+        return
+    out.print(escape(f"Decided {record.decided_at:%Y-%m-%d %H:%M:%S} UTC: {record.signal.reason}."))
+    if record.market is not None:
+        out.print(escape(record.market.reason))
+    proof = record.proof
+    if proof is not None:
+        for sentence in sentences(proof)[language]:
+            out.print(escape(sentence))
+    if drawn is not None:
+        out.print(sketch(drawn, title=title, language=language, width=min(100, out.width)))
+    if proof is not None:
+        for name, parts in (("source", proof.source), ("language", proof.language), ("topic", proof.topic)):
+            _decomposition(name, parts)
+        by_id = {one.id: one for one in links}
+        print_table(
+            ["share of the evidence", "risk", "source", "link"],
+            [
+                (f"{one.share:.1%}", f"{one.x:.2f}", one.source, by_id[one.mention].url if one.mention in by_id else "")
+                for one in proof.top
+            ],
+            title="Mentions that weigh most",
+        )
+    else:
+        _links(links)
+    print_table(
+        ["again from the ledger", "result"],
+        [(one.what, MARKS[one.same]) for one in checks],
+        title=f"Replay (key {proof.replay_key})" if proof is not None else "Replay",
+    )
+
+
+def _decomposition(name: str, found: Decomposition) -> None:
+    if found.change is None or [part.key for part in found.parts] in ([], [UNKNOWN]):
+        return
+    print_table(
+        [name, "of mentions before", "now", "negative before", "now", "by mix", "within", "together"],
+        [
+            (
+                part.key,
+                f"{part.weight_before:.0%}",
+                f"{part.weight_after:.0%}",
+                "" if part.mean_before is None else f"{part.mean_before:.0%}",
+                "" if part.mean_after is None else f"{part.mean_after:.0%}",
+                f"{100 * part.mix:+.1f}",
+                f"{100 * part.within:+.1f}",
+                f"{100 * part.contribution:+.1f}",
+            )
+            for part in found.parts[:8]
+        ],
+        title=f"Where {100 * found.change:+.1f} points come from, by {name}",
+    )
+
+
+def _links(links: list[Evidence]) -> None:
+    for one in links:
+        out.print(escape(f"  {one.source}: {one.url}"))
