@@ -6,12 +6,13 @@ breach within a day of the end belongs to the same alert.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks._detection_streams import TICKS_PER_DAY, Floats, Ints, Votes
+from benchmarks._detection_streams import TICKS_PER_DAY, Flags, Floats, Ints, Votes
 from listener.alerts import budget, evidence
 from listener.alerts.budget import BASELINE_BLOCKS, BLOCK_TICKS, BLOCKS_A_DAY, LEFT_OUT_BLOCKS
 
@@ -76,8 +77,8 @@ class Twin:
         self.state = np.zeros(brands, int)
         self.began, self.calm_for = np.zeros(brands, int), np.zeros(brands, int)
         self.ends = np.full(brands, -1)
-        self.wealth = np.zeros((brands, len(evidence.AIMS)))
-        self.lead = np.zeros_like(self.wealth)
+        self.wealth = np.ones((brands, len(evidence.AIMS)))
+        self.lead = np.zeros(self.wealth.shape)
         self.since = np.zeros(self.wealth.shape, int)
         self.events: list[list[Event]] = [[] for _ in range(brands)]
         self._in_order: dict[int, tuple[Ints, Floats]] = {}
@@ -110,8 +111,8 @@ class Twin:
         allowed = np.minimum(np.maximum.reduce([times, mean + allowance.points, at_most]), budget.BUDGET_MAX)
         if allowance.budget is not None:
             allowed = np.full(mean.shape, allowance.budget)
-        days = (last - first - np.argmax(kept, 1)) / BLOCKS_A_DAY
-        per_day = np.where(kept.any(1) & (days > 0), count / np.maximum(days, 1e-9), 0.0)
+        days = (last - first - np.argmax(number > 0, 1)) / BLOCKS_A_DAY
+        per_day = np.where(count > 0, count / np.maximum(days, 1e-9), 0.0)
         b = np.clip(allowed, evidence.BUDGET_MIN, evidence.BUDGET_MAX)[:, None]
         aims = np.asarray(evidence.AIMS)
         stakes = (np.minimum(aims * b, (1 + b) / 2) - b) / (b * (1 - b))
@@ -148,7 +149,9 @@ class Twin:
         day = self.number[:, ticks] - self.number[:, np.maximum(ticks - TICKS_PER_DAY, 0)]
         busy = np.maximum(np.maximum(known.per_day[:, None], day), 1.0)
         limits = np.maximum(MONTH_TICKS * -np.expm1(-busy / TICKS_PER_DAY) / self.rules.false_alarms, 10.0)
-        for brand in np.nonzero((self.state == WARNED) | (self.state == PAGED))[0]:
+        for brand in _where((self.state == WARNED) | (self.state == PAGED)):
+            if block - self.began[brand] // BLOCK_TICKS <= budget.LEFT_OUT_AFTER_ALERT_BLOCKS:
+                self.left_out[brand, block] = True
             self._look_ahead(brand, first, last, known.budget[brand])
         for at in range(BLOCK_TICKS):
             tick = first + at
@@ -156,18 +159,13 @@ class Twin:
             self.since = np.where(spoke & (self.lead <= 0), tick, self.since)
             self.lead = np.where(spoke, np.maximum(self.lead, 0) + growth[at], self.lead)
             self.wealth = np.where(spoke, np.minimum((1 + self.wealth) * factor[at], WEALTH_MAX), self.wealth)
-            for brand in np.nonzero(self.ends == tick)[0]:
+            for brand in _where(self.ends == tick):
                 self._end(brand, tick)
             have = self.wealth.mean(1)
             enough = (have >= limits[:, at] / TICKET) & (self.state == CALM)
             enough |= (have >= limits[:, at]) & (self.state == WARNED)
-            for brand in np.nonzero(enough)[0]:
+            for brand in _where(enough):
                 self._breach(brand, tick, last, page=have[brand] >= limits[brand, at], allowed=known.budget[brand])
-        firing = (self.state > CALM) & (self.state < DONE)
-        for brand in np.nonzero(firing)[0]:
-            began = self.began[brand] // BLOCK_TICKS
-            if block - began <= budget.LEFT_OUT_AFTER_ALERT_BLOCKS:
-                self.left_out[brand, began : block + 1] = True
 
     def _breach(self, brand: int, tick: int, last: int, *, page: bool, allowed: float) -> None:
         if self.rules.gate and not self._burning(brand, tick, allowed):
@@ -177,6 +175,7 @@ class Twin:
             self.state[brand] = WARNED
             self.calm_for[brand] = 0
             self.began[brand] = self.since[brand, np.argmax(self.lead[brand])]
+            self.left_out[brand, self.began[brand] // BLOCK_TICKS : tick // BLOCK_TICKS + 1] = True
             self._look_ahead(brand, tick + 1, last, allowed)
         if page:
             self.events[brand].append(Event(tick, "page"))
@@ -185,17 +184,16 @@ class Twin:
                 self.ends[brand] = -1
 
     def _burning(self, brand: int, tick: int, allowed: float) -> bool:
-        seen = []
-        for ticks in (12, TICKS_PER_DAY):
-            since = max(0, tick + 1 - ticks)
-            number = int(self.number[brand, tick + 1] - self.number[brand, since])
-            total = float(self.total[brand, tick + 1] - self.total[brand, since])
-            seen += [number, total / max(number, 1)]
-        return budget.burning(*seen, allowed)
+        return budget.burning(*self._mean(brand, tick, 12), *self._mean(brand, tick, TICKS_PER_DAY), allowed)
+
+    def _mean(self, brand: int, tick: int, ticks: int) -> tuple[int, float]:
+        since = max(0, tick + 1 - ticks)
+        number = int(self.number[brand, tick + 1] - self.number[brand, since])
+        return number, float(self.total[brand, tick + 1] - self.total[brand, since]) / max(number, 1)
 
     def _end(self, brand: int, tick: int) -> None:
         self.events[brand].append(Event(tick, "end"))
-        self.wealth[brand] = self.lead[brand] = 0
+        self.wealth[brand], self.lead[brand] = 1, 0
         self.since[brand] = tick
         self.state[brand] = CALM
         self.ends[brand] = -1
@@ -215,7 +213,16 @@ class Twin:
                 return
 
 
-def calm(when: Ints, running: Floats, ticks: Ints, allowed: float) -> tuple[NDBool, NDBool]:
+def _where(flags: Flags) -> list[int]:
+    return [int(one) for one in np.nonzero(flags)[0]]
+
+
+def _running(each: NDArray[Any]) -> NDArray[Any]:
+    """Sums up to and without each tick."""
+    return np.concatenate([np.zeros((len(each), 1), each.dtype), np.cumsum(each, axis=1, dtype=each.dtype)], axis=1)
+
+
+def calm(when: Ints, running: Floats, ticks: Ints, allowed: float) -> tuple[Flags, Flags]:
     """At the end of each of ``ticks``: whether `budget.recovered` holds, and whether nobody has spoken for long."""
     upto = np.searchsorted(when, ticks, side="right")
     young = upto - np.searchsorted(when, ticks - budget.RECENT_SECS // budget.TICK_SECS, side="left")
@@ -232,32 +239,58 @@ def plain(votes: Votes, brand: int, first_tick: int, rules: Rules) -> list[Event
     when, x = votes.in_order(brand)
     events: list[Event] = []
     left_out: set[int] = set()
-    state, began, calm_for, position = CALM, 0, 0, int(np.searchsorted(when, first_tick))
-    wealth = evidence.start(first_tick)
-    blocks = np.unique(when // BLOCK_TICKS).tolist()
-    sums = {one: x[np.searchsorted(when, one * BLOCK_TICKS) : np.searchsorted(when, (one + 1) * BLOCK_TICKS)] for one in blocks}
+    wealth = evidence.start(first_tick - 1)
+    state, began, calm_for = CALM, 0, 0
+    position = int(np.searchsorted(when, first_tick))
     for tick in range(first_tick, votes.counts.shape[2] // BLOCK_TICKS * BLOCK_TICKS):
         block = tick // BLOCK_TICKS
         if tick % BLOCK_TICKS == 0:
-            past = [budget.Block(one, len(sums[one]), sums[one].sum(), (sums[one] ** 2).sum(), one in left_out) for one in blocks if one < block]
-            usual = budget.usual(past, now_block=block, fleet_mean=budget.FLEET_SHARE, allowance=rules.allowance, fleet_deff=rules.fleet_deff)
-            bets = evidence.bets(usual.budget, usual.deff)
+            usual = budget.usual(
+                _blocks(when, x, block, left_out),
+                now_block=block,
+                fleet_mean=budget.FLEET_SHARE,
+                allowance=rules.allowance,
+                fleet_deff=rules.fleet_deff,
+            )
         upto = int(np.searchsorted(when, tick, side="right"))
         if upto > position:
+            bets = evidence.bets(usual.budget, usual.deff if rules.tempered else 1.0)
             wealth = evidence.add(wealth, bets, tick, [(float(one), 1.0) for one in x[position:upto]])
             position = upto
-        seen = []
-        for ticks in (12, 24, TICKS_PER_DAY):
-            some = x[int(np.searchsorted(when, tick - ticks, side="right")) : upto]
-            seen.append((len(some), float(some.mean()) if len(some) else 0.0))
-        hour, two, day = seen
+        hour, two, day = (
+            _mean(x[int(np.searchsorted(when, tick - ticks, side="right")) : upto]) for ticks in (12, 24, TICKS_PER_DAY)
+        )
         if state:
-            ages = ((tick - when[max(0, upto - 30) : upto]) * budget.TICK_SECS)[::-1].tolist()
-            recent = budget.recent_votes(ages)
-            within = budget.recovered(recent, float(x[upto - recent : upto].mean()) if recent else 0.0, *two, usual.budget)
-            calm_for = calm_for + 1 if within else 0
-            if tick > began_at and (calm_for > CALM_TICKS or not np.any(when[:upto] > tick - STALE_TICKS)):
+            ages = (tick - when[max(0, upto - 50) : upto])[::-1] * budget.TICK_SECS
+            recent = _mean(x[upto - budget.recent_votes(ages.tolist()) : upto])
+            calm_for = calm_for + 1 if budget.recovered(*recent, *two, usual.budget) else 0
+            if calm_for > CALM_TICKS or not np.any(when[:upto] > tick - STALE_TICKS):
                 events.append(Event(tick, "end"))
-                state, wealth = CALM, evidence.start(tick + 1)
-        ...
+                state, wealth = CALM, evidence.start(tick)
+        ticks_a_month = MONTH_TICKS * -math.expm1(-max(usual.per_day, day[0], 1.0) / TICKS_PER_DAY)
+        missing = evidence.needed(ticks_a_month, rules.false_alarms) - evidence.evidence(wealth)
+        level = PAGED if missing <= 0 else WARNED if missing <= math.log(TICKET) else CALM
+        if level > state and not (rules.gate and not budget.burning(*hour, *day, usual.budget)):
+            if state == CALM:
+                events.append(Event(tick, "ticket"))
+                began, calm_for = evidence.onset(wealth), 0
+                left_out.update(range(began // BLOCK_TICKS, block + 1))
+            if level == PAGED:
+                events.append(Event(tick, "page"))
+            state = level
+        if state and block - began // BLOCK_TICKS <= budget.LEFT_OUT_AFTER_ALERT_BLOCKS:
+            left_out.add(block)
     return events
+
+
+def _blocks(when: Ints, x: Floats, until: int, left_out: set[int]) -> list[budget.Block]:
+    found = []
+    for index in range(max(0, until - budget.KEPT_BLOCKS), until):
+        some = x[np.searchsorted(when, index * BLOCK_TICKS) : np.searchsorted(when, (index + 1) * BLOCK_TICKS)]
+        if len(some):
+            found.append(budget.Block(index, len(some), float(some.sum()), float((some**2).sum()), index in left_out))
+    return found
+
+
+def _mean(x: Floats) -> tuple[int, float]:
+    return len(x), float(x.mean()) if len(x) else 0.0

@@ -3,11 +3,14 @@
 Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters.
 """
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from listener import __version__
+from listener.domain import Severity, Signal
 
 
 class Metrics:
@@ -15,6 +18,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._by_brand: dict[str, BrandGauges] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.build_info = self._gauge(
@@ -83,6 +87,13 @@ class Metrics:
         self.evaluated = self._gauge("last_evaluation_timestamp_seconds", "When the rules last looked.")
         self.unit_failures = self._counter("unit_failures", "Units of work that ended in an error, by stage.", "stage")
 
+    def of_brand(self, brand: str) -> "BrandGauges":
+        """The gauges of one brand, looked up once: a look at a brand sets a dozen of them."""
+        known = self._by_brand.get(brand)
+        if known is None:
+            known = self._by_brand[brand] = BrandGauges(self, brand)
+        return known
+
     def build(self, model: str) -> None:
         """Say what runs here."""
         self.build_info.labels(version=__version__, model=model).set(1)
@@ -95,3 +106,46 @@ class Metrics:
 
     def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
         return Histogram(name, documentation, labels, namespace="listener", registry=self.registry)
+
+
+class BrandGauges:
+    """The gauges of one brand."""
+
+    def __init__(self, metrics: Metrics, brand: str) -> None:
+        def of(gauge: Gauge) -> Gauge:
+            return gauge.labels(brand=brand)
+
+        self._perception, self._mentions = of(metrics.perception), of(metrics.volume)
+        self._share, self._usual, self._budget = (
+            of(metrics.negative_share),
+            of(metrics.usual_share),
+            of(metrics.budget_share),
+        )
+        self._burn, self._evidence, self._limit = (
+            of(metrics.burn),
+            of(metrics.evidence),
+            of(metrics.evidence_limit),
+        )
+        self._score, self._false_alarms = of(metrics.volume_score), of(metrics.expected_false_alarms)
+        self.firing = {
+            severity: metrics.alerts_firing.labels(brand=brand, severity=severity.value) for severity in Severity
+        }
+
+    def show(self, signal: Signal) -> None:
+        """Set them to what was found; NaN where nothing is known."""
+        self._perception.set(_known(signal.perception))
+        self._share.set(_known(signal.observed))
+        self._usual.set(_known(signal.expected))
+        self._mentions.set(signal.mentions)
+        strength = signal.strength
+        if strength is not None:
+            self._budget.set(strength.budget)
+            self._burn.set(_known(strength.burn_hour if strength.burn_hour is not None else strength.burn_day))
+            self._evidence.set(strength.evidence)
+            self._limit.set(strength.limit)
+            self._score.set(_known(strength.volume))
+            self._false_alarms.set(strength.false_alarms_per_month)
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -249,6 +249,7 @@ class StandingRow(SQLModel, table=True):
 
     brand: str = Field(primary_key=True)
     position: int = Field(sa_column=Column(BigInteger(), nullable=False))
+    version: int = Field(sa_column=Column(BigInteger(), nullable=False))  # grows with every look that is kept
     state: dict[str, Any] | None = _json()
     share: float | None = None  # what is usual, and how many mentions tell so: for the fleet
     dissatisfaction: float | None = None

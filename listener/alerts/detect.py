@@ -35,11 +35,11 @@ def detect(rule: Deterioration, *, brand: str, standing: Standing, now: datetime
     channels at once; a warning needs a tenth of that evidence. Calm: the newest mentions are within the budget.
     Unknown: neither. Blind: sources fail, so silence tells nothing; a breach is told all the same.
     """
-    strength = _strength(rule, standing, now)
     hour, day = standing.over_hours(1), standing.over_hours(24)
+    strength = _strength(rule, standing, hour, day, now)
     shown, span = (hour, 1) if hour.n >= HOUR_MENTIONS else (day, 24)
     severity, channels = _breach(rule, strength, hour, day)
-    condition = Condition.BREACHED if severity else _condition(standing, strength, now, blind=blind)
+    condition = Condition.BREACHED if severity else _condition(standing, strength, day, now, blind=blind)
     mean = shown.x / shown.n if shown.n else None
     low, high = wilson(mean, shown.n / strength.deff) if mean is not None else (None, None)
     signal = Signal(
@@ -79,21 +79,20 @@ def onset_of(standing: Standing) -> datetime:
     return moment(evidence.onset(max(streams_of(standing), key=evidence.evidence)))
 
 
-def page_limit(standing: Standing, rule: Deterioration) -> tuple[float, float]:
+def page_limit(standing: Standing, rule: Deterioration, day: Sums) -> tuple[float, float]:
     """The evidence (ln) that wakes somebody, and the ticks a month in which anybody speaks of the brand.
 
     As many as four weeks tell of, or the last day, if it is busier: more looks need more evidence. Without a history
     every tick counts.
     """
-    per_day = max(standing.usual.per_day, standing.over_hours(24).n)
+    per_day = max(standing.usual.per_day, day.n)
     ticks = TICKS_PER_MONTH * (-math.expm1(-per_day / 288) if standing.usual.per_day else 1.0)
     return evidence.needed(ticks, rule.false_alarms_per_month), ticks
 
 
-def _strength(rule: Deterioration, standing: Standing, now: datetime) -> Strength:
-    hour, day = standing.over_hours(1), standing.over_hours(24)
+def _strength(rule: Deterioration, standing: Standing, hour: Sums, day: Sums, now: datetime) -> Strength:
     recent, mean_recent = standing.latest(now)
-    limit, ticks = page_limit(standing, rule)
+    limit, ticks = page_limit(standing, rule, day)
     seen, expected = volume.excess(standing.volume)
     allowed = standing.usual.budget
     return Strength(
@@ -154,11 +153,11 @@ def _falling(rule: Deterioration, rates: tuple[Rate, ...]) -> bool:
     )
 
 
-def _condition(standing: Standing, strength: Strength, now: datetime, *, blind: bool) -> Condition:
+def _condition(standing: Standing, strength: Strength, day: Sums, now: datetime, *, blind: bool) -> Condition:
     """What it is when nothing is breached; a brand that nobody has spoken of for a day is not calm."""
     if blind:
         return Condition.BLIND
-    day, two = standing.over_hours(24), standing.over_hours(2)
+    two = standing.over_hours(2)
     count, mean = standing.latest(now)
     many = strength.volume is not None and strength.volume >= VOLUME_CALM * strength.volume_limit
     within = budget.recovered(count, mean, two.n, two.x / two.n if two.n else 0.0, strength.budget)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -80,11 +80,7 @@ class Standing:
             first, kept = self.tick - hours * HOUR_TICKS, self.ticks
         else:
             first, kept = self.tick // HOUR_TICKS - hours, self.hours
-        total = Sums(0)
-        for one in kept:
-            if one.slot > first:
-                total = total.plus(one)
-        return total
+        return sums.total([one for one in kept if one.slot > first])
 
     def latest(self, now: datetime) -> tuple[int, float]:
         """How many of the newest votes are recent (see ``budget.recent_votes``), and their mean x."""
@@ -229,13 +225,12 @@ def fall_allowed(rule: Deterioration) -> float | None:
 
 
 def as_json(standing: Standing) -> dict[str, Any]:
-    """The standing as JSON values, exactly."""
+    """The standing as JSON values, exactly; what it is made of stands as lists of its fields in order."""
     document = {name: getattr(standing, name) for name in Standing.__dataclass_fields__}
-    for name in ("usual", "usual_rate", "wealth"):
-        document[name] = asdict(document[name])
-    document["wealth_rate"] = None if standing.wealth_rate is None else asdict(standing.wealth_rate)
+    document["usual"], document["usual_rate"] = _fields(standing.usual), _fields(standing.usual_rate)
+    document["wealth"], document["wealth_rate"] = _listed(standing.wealth), _listed(standing.wealth_rate)
+    document["origins"] = [[one.position, _listed(one.wealth), _listed(one.wealth_rate)] for one in standing.origins]
     document["volume"] = volume.as_json(standing.volume)
-    document["origins"] = [asdict(one) for one in standing.origins]
     return document
 
 
@@ -243,12 +238,11 @@ def from_json(document: Mapping[str, Any]) -> Standing:
     """The standing that ``as_json`` wrote."""
     values = dict(document)
     for name in ("usual", "usual_rate"):
-        values[name] = Usual(**values[name])
-    for name in ("wealth", "wealth_rate"):
-        values[name] = _wealth(values[name])
+        values[name] = Usual(**dict(zip(Usual.__dataclass_fields__, values[name], strict=True)))
+    values["wealth"], values["wealth_rate"] = _wealth(values["wealth"]), _maybe_wealth(values["wealth_rate"])
     values["origins"] = tuple(
-        Origin(position=one["position"], wealth=_known(one["wealth"]), wealth_rate=_wealth(one["wealth_rate"]))
-        for one in values["origins"]
+        Origin(position=position, wealth=_wealth(wealth), wealth_rate=_maybe_wealth(rate))
+        for position, wealth, rate in values["origins"]
     )
     for name in ("ticks", "hours"):
         values[name] = tuple(Sums(*one) for one in values[name])
@@ -258,13 +252,21 @@ def from_json(document: Mapping[str, Any]) -> Standing:
     return Standing(**values)
 
 
-def _wealth(document: Mapping[str, Any] | None) -> Wealth | None:
-    return None if document is None else _known(document)
+def _fields(value: Usual | Wealth) -> list[Any]:
+    return [getattr(value, name) for name in value.__dataclass_fields__]
 
 
-def _known(document: Mapping[str, Any]) -> Wealth:
-    floats = {name: tuple(document[name]) for name in ("carried", "opened", "lead", "since")}
-    return Wealth(tick=document["tick"], **floats)
+def _listed(wealth: Wealth | None) -> list[Any] | None:
+    return None if wealth is None else _fields(wealth)
+
+
+def _wealth(values: Sequence[Any]) -> Wealth:
+    tick, *rest = values
+    return Wealth(tick, *(tuple(one) for one in rest))
+
+
+def _maybe_wealth(values: Sequence[Any] | None) -> Wealth | None:
+    return None if values is None else _wealth(values)
 
 
 def _is_news(ballot: Ballot, now: datetime) -> bool:

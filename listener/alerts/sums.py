@@ -32,6 +32,19 @@ def moment(tick: int) -> datetime:
     return datetime.fromtimestamp(tick * TICK_SECS, tz=UTC)
 
 
+def total(some: Sequence[Sums]) -> Sums:
+    """All together, in slot 0."""
+    n = negative = x = xx = y = yy = 0.0
+    for one in some:
+        n += one.n
+        negative += one.negative
+        x += one.x
+        xx += one.xx
+        y += one.y
+        yy += one.yy
+    return Sums(0, n, negative, x, xx, y, yy)
+
+
 def last_hours(votes: Sequence[Vote], rule: Deterioration, tick: int) -> tuple[tuple[Sums, ...], tuple[Sums, ...]]:
     """``ticks`` and ``hours`` of a standing at ``tick``, added up from the votes of the last day and an hour."""
     counted = [vote for vote in votes if vote.news and vote.weighs]

@@ -8,6 +8,8 @@ from listener.backtest.compare import Outcome
 def sentence(outcome: Outcome) -> str:
     """In one sentence: how often, how much earlier than volume, how often for nothing."""
     count = len(outcome.pages)
+    if not count:
+        return "would never have paged"
     parts = [f"would have paged {times(count)}"]
     compared = [one for one in outcome.pages if one.deteriorated]
     leads = outcome.leads_secs
@@ -16,9 +18,8 @@ def sentence(outcome: Outcome) -> str:
     if len(leads) < len(compared):
         never = len(compared) - len(leads)
         parts.append("volume never fired" if not leads else f"for {never} of {len(compared)} volume never fired")
-    if count:
-        quiet = outcome.quiet_pages
-        parts.append(f"{times(quiet)} in {'quiet weeks' if quiet > 1 else 'a quiet week'}")
+    quiet = outcome.quiet_pages
+    parts.append(f"{times(quiet)} in {'quiet weeks' if quiet > 1 else 'a quiet week'}")
     return ", ".join(parts)
 
 

@@ -16,6 +16,7 @@ from listener.domain.alerts import (
     Severity,
     Signal,
     Strength,
+    fingerprint,
 )
 from listener.domain.identity import EMPTY, NAMESPACE, Frozen, require_aware, stable_id
 from listener.domain.mentions import Assessment, Mention, Probabilities, Sentiment, Verdict, Window
@@ -57,6 +58,7 @@ __all__ = [
     "Verdict",
     "Vote",
     "Window",
+    "fingerprint",
     "require_aware",
     "stable_id",
 ]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal
 
 from listener.domain.identity import Frozen, stable_id
@@ -153,6 +154,12 @@ class Evidence:
     source: str
 
 
+@lru_cache(maxsize=100_000)
+def fingerprint(brand: str, rule: str) -> str:
+    """What is the same from one alert of a brand and rule to the next; asked for at every look."""
+    return stable_id("fingerprint", brand, rule)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """A rule that fires for a brand, from ``started_at`` to ``ended_at``.
@@ -186,7 +193,7 @@ class Alert:
     @property
     def fingerprint(self) -> str:
         """What is the same from one alert to the next: brand and rule."""
-        return stable_id("fingerprint", self.brand, self.rule)
+        return fingerprint(self.brand, self.rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,15 @@ class Sums(NamedTuple):
 
     def plus(self, other: "Sums") -> "Sums":
         """Both together, in this one's slot."""
-        return Sums(self.slot, *(one + more for one, more in zip(self[1:], other[1:], strict=True)))
+        return Sums(
+            self.slot,
+            self.n + other.n,
+            self.negative + other.negative,
+            self.x + other.x,
+            self.xx + other.xx,
+            self.y + other.y,
+            self.yy + other.yy,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from listener.alerts.budget import BLOCK_TICKS, KEPT_BLOCKS
 from listener.alerts.detect import next_look
 from listener.alerts.notify import notifications
 from listener.alerts.payload import StatePayload, alert_payload, as_json, state_payload
-from listener.alerts.standing import Fleet
-from listener.domain import Alert, AlertState, Reason, Severity, Signal
+from listener.alerts.standing import Fleet, Standing
+from listener.domain import Alert, AlertState, Reason, Severity
 from listener.pipeline.look import Case, Look, look, main_rule
 from listener.pipeline.parts import Parts
 from listener.pipeline.prove import prove_it
@@ -80,7 +80,7 @@ async def _look_at(
         queue[one.brand].append(one)
     await _forget(parts, [one for one in waiting if one.brand not in parts.brands])
     brands = [name for name in sorted(queue.keys() | set(about)) if name in parts.brands]
-    kept = await votes.kept(parts.database, brands)
+    stands = await _standings(parts, brands)
     latest = await alerts.latest(parts.database, brands)
     by_brand: dict[str, dict[str, Alert]] = defaultdict(dict)
     for fingerprint, alert in latest.items():
@@ -89,9 +89,10 @@ async def _look_at(
     states: list[StatePayload] = []
     quiet: list[tuple[Case, Look, Change]] = []
     for name in brands:
-        case = await _case(parts, name, kept.get(name), queue.get(name, ()), by_brand[name], ears.get(name), fleet, now)
+        version, standing = stands.get(name, (0, None))
+        case = await _case(parts, name, standing, queue.get(name, ()), by_brand[name], ears.get(name), fleet, now)
         found = look(case)
-        change = _change(case, found, kept.get(name), queue.get(name, ()))
+        change = _change(case, found, version, queue.get(name, ()))
         if any(transition.reason is not None for _, transition in found.transitions):
             loud = await _decide(parts, case, found, change)
             told += loud
@@ -103,10 +104,22 @@ async def _look_at(
     return Evaluation(told=tuple(told), states=tuple(states))
 
 
+async def _standings(parts: Parts, brands: Sequence[str]) -> dict[str, tuple[int, Standing]]:
+    """How these brands stand, with the versions; read only where they have changed since we last kept them."""
+    found: dict[str, tuple[int, Standing]] = {}
+    for name, version in (await votes.versions(parts.database, brands)).items():
+        known = parts.standings.get(name, version)
+        if known is not None:
+            found[name] = version, known
+    for name, kept in (await votes.kept(parts.database, [one for one in brands if one not in found])).items():
+        found[name] = kept.version, standings.from_json(kept.state)
+    return found
+
+
 async def _case(
     parts: Parts,
     name: str,
-    kept: Kept | None,
+    standing: Standing | None,
     queue: Sequence[Waiting],
     latest: Mapping[str, Alert],
     ears: Sequence[Ear] | None,
@@ -114,7 +127,6 @@ async def _case(
     now: datetime,
 ) -> Case:
     brand, rules = parts.brands[name], parts.rules.get(name, ())
-    standing = None if kept is None else standings.from_json(kept.state)
     ballots = [one.ballot for one in queue if one.ballot is not None]
     past = None
     if standings.needs_past(standing, ballots, rule=main_rule(rules), now=now):
@@ -134,13 +146,14 @@ async def _case(
     )
 
 
-def _change(case: Case, found: Look, kept: Kept | None, queue: Sequence[Waiting]) -> Change:
+def _change(case: Case, found: Look, version: int, queue: Sequence[Waiting]) -> Change:
     """What the look changes; the alerts that changed without anybody being told are in it."""
     standing = found.standing
     return Change(
         brand=case.brand,
-        before=0 if kept is None else kept.position,
+        before=version,
         kept=Kept(
+            version=version + 1,
             position=standing.position,
             state=standings.as_json(standing),
             share=standing.usual.mean,
@@ -182,6 +195,7 @@ async def _decide(parts: Parts, case: Case, found: Look, change: Change) -> list
         parts.agenda.put(case.brand, case.now)  # another daemon decided first: its decision is read at the next look
         return []
     parts.agenda.put(case.brand, next_look(found.standing, case.now))
+    parts.standings.put(case.brand, change.kept.version, found.standing)
     for alert, reason, explanation in events:
         log.warning(
             EVENTS[reason],
@@ -202,6 +216,8 @@ async def _keep_quiet(parts: Parts, quiet: Sequence[tuple[Case, Look, Change]], 
     for case, found, change in quiet:
         saved = together or await votes.save(parts.database, [change], now=now)
         parts.agenda.put(case.brand, next_look(found.standing, now) if saved else now)
+        if saved:
+            parts.standings.put(case.brand, change.kept.version, found.standing)
 
 
 async def _forget(parts: Parts, unknown: Sequence[Waiting]) -> None:
@@ -235,30 +251,10 @@ def _hearing(parts: Parts, brand: str) -> list[Ear]:
 def _state(parts: Parts, case: Case, found: Look) -> StatePayload:
     """How the brand stands, for people and for Prometheus."""
     current = [one.alert for _, one in found.transitions if one.alert is not None]
-    _measure(parts, found.signal)
+    gauges = parts.metrics.of_brand(case.brand)
+    gauges.show(found.signal)
     for severity in Severity:
         count = sum(alert.state is AlertState.FIRING and alert.severity is severity for alert in current)
-        parts.metrics.alerts_firing.labels(brand=case.brand, severity=severity.value).set(count)
+        gauges.firing[severity].set(count)
     title = parts.brands[case.brand].title
     return state_payload(case.brand, title=title, alerts=current, signal=found.signal, blind=found.blind, now=case.now)
-
-
-def _measure(parts: Parts, signal: Signal) -> None:
-    metrics, strength = parts.metrics, signal.strength
-    values = [
-        (metrics.negative_share, signal.observed),
-        (metrics.usual_share, signal.expected),
-        (metrics.perception, signal.perception),
-    ]
-    if strength is not None:
-        values += [
-            (metrics.budget_share, strength.budget),
-            (metrics.burn, strength.burn_hour if strength.burn_hour is not None else strength.burn_day),
-            (metrics.evidence, strength.evidence),
-            (metrics.evidence_limit, strength.limit),
-            (metrics.volume_score, strength.volume),
-            (metrics.expected_false_alarms, strength.false_alarms_per_month),
-        ]
-    for gauge, value in values:
-        gauge.labels(brand=signal.brand).set(float("nan") if value is None else value)
-    metrics.volume.labels(brand=signal.brand).set(signal.mentions)

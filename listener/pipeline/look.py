@@ -23,7 +23,7 @@ from listener.domain import (
     Reason,
     Severity,
     Signal,
-    stable_id,
+    fingerprint,
 )
 
 ALERTING = frozenset({Reason.FIRST, Reason.WORSENED, Reason.REOPENED})
@@ -69,7 +69,7 @@ def main_rule(rules: Sequence[Rule]) -> Deterioration:
 def look(case: Case) -> Look:
     """Count what is new of the brand, let every rule judge, and take its alerts further."""
     rule = main_rule(case.rules)
-    before = {one.name: case.alerts.get(stable_id("fingerprint", case.brand, one.name)) for one in case.rules}
+    before = {one.name: case.alerts.get(fingerprint(case.brand, one.name)) for one in case.rules}
     firing = before.get(rule.name)
     firing_from_at = _onset(firing) if firing is not None and _pages(firing) else None
     blind, signals = _blind(case)
@@ -90,6 +90,9 @@ def look(case: Case) -> Look:
         match one:
             case Deterioration():
                 found: Signal = signal
+            case HighRisk() | Blind() if not _may_change(before[one.name], one, signals, case):
+                transitions.append((one, Transition(alert=before[one.name], reason=None, explanation="nothing new")))
+                continue
             case HighRisk():
                 found = high_risk(one, case)
             case Blind():
@@ -109,6 +112,13 @@ def look(case: Case) -> Look:
         blind=blind,
         left_out_from=left_out_from,
     )
+
+
+def _may_change(before: Alert | None, rule: Rule, signals: Mapping[str, Signal], case: Case) -> bool:
+    """Whether a rule about single events has anything to judge: an alert that fires, or something that may fire."""
+    if before is not None and before.state is AlertState.FIRING:
+        return True
+    return rule.name in signals if isinstance(rule, Blind) else any(one.reach is not None for one in case.ballots)
 
 
 def high_risk(rule: HighRisk, case: Case) -> Signal:
@@ -150,7 +160,9 @@ def _blind(case: Case) -> tuple[bool, dict[str, Signal]]:
     blind, signals = False, {}
     shares = dict(case.standing.sources) if case.standing is not None else {}
     for rule in case.rules:
-        if isinstance(rule, Blind):
+        firing = case.alerts.get(fingerprint(case.brand, rule.name))
+        fires = firing is not None and firing.state is AlertState.FIRING
+        if isinstance(rule, Blind) and (fires or any(one.failing_since_at is not None for one in case.ears)):
             failing = deaf(case.ears, rule, case.now)
             here = is_blind(case.ears, failing, shares, rule)
             blind = blind or here

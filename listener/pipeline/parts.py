@@ -2,11 +2,13 @@
 
 import heapq
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from listener.alerts.rules import Rule
+from listener.alerts.standing import Standing
 from listener.config import Brand
 from listener.fetch import Fetcher
 from listener.matching import Matcher
@@ -50,6 +52,26 @@ class Agenda:
         return found
 
 
+class Standings:
+    """How brands stood when they were last read or kept: saves reading it again while its version is the same."""
+
+    def __init__(self, size: int = 20_000) -> None:
+        self._size = size
+        self._known: OrderedDict[str, tuple[int, Standing]] = OrderedDict()
+
+    def get(self, brand: str, version: int) -> Standing | None:
+        """The standing of ``brand`` at ``version``, if it is known."""
+        known = self._known.get(brand)
+        return known[1] if known is not None and known[0] == version else None
+
+    def put(self, brand: str, version: int, standing: Standing) -> None:
+        """Remember it; of too many the one that was put first is forgotten."""
+        self._known[brand] = version, standing
+        self._known.move_to_end(brand)
+        if len(self._known) > self._size:
+            self._known.popitem(last=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """The parts that the units of work share. ``now`` is the clock: real time, or the mentions' own in a backtest."""
@@ -70,6 +92,7 @@ class Parts:
     lease_secs: float = 60.0
     batch_mentions: int = 64
     agenda: Agenda = field(default_factory=Agenda)
+    standings: Standings = field(default_factory=Standings)
 
     def __post_init__(self) -> None:
         for brand in self.brands:

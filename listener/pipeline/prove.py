@@ -14,7 +14,7 @@ from listener.alerts.proof import Proof, prove
 from listener.alerts.record import RECORD, Record
 from listener.alerts.rules import Deterioration, Rule
 from listener.alerts.standing import Standing
-from listener.domain import Alert, AlertState, Channel, Evidence, Reason, Severity, Signal, stable_id
+from listener.domain import Alert, AlertState, Channel, Evidence, Reason, Severity, Signal, fingerprint
 from listener.pipeline.look import Case, Look
 from listener.pipeline.parts import Parts
 from listener.store import alerts, votes
@@ -101,7 +101,7 @@ async def _market(parts: Parts, case: Case, onset_at: datetime) -> Market:
             alert
             for rule in rules
             if isinstance(rule, Deterioration)
-            and (alert := latest.get(stable_id("fingerprint", name, rule.name))) is not None
+            and (alert := latest.get(fingerprint(name, rule.name))) is not None
             and alert.state is AlertState.FIRING
         ]
         neighbours.append(_neighbour(name, standings.from_json(kept[name].state), firing[0] if firing else None))

@@ -36,8 +36,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """How a brand stands, as it is kept: the state as JSON values, and what the fleet needs to know of it."""
+    """How a brand stands, as it is kept: the state as JSON values, and what the fleet needs to know of it.
 
+    ``version`` grows with every look that is kept.
+    """
+
+    version: int
     position: int
     state: Mapping[str, Any]
     share: float
@@ -48,7 +52,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What one look at one brand changes; see ``save``. ``before`` is the position it started from.
+    """What one look at one brand changes; see ``save``. ``before`` is the version it started from, 0 without any.
 
     From ``left_out_from`` on the brand's blocks no longer teach what is usual.
     """
@@ -96,6 +100,7 @@ async def kept(database: Database, brands: Iterable[str]) -> dict[str, Kept]:
         for some in chunks(list(brands)):
             for row in await connection.execute(select(standing).where(standing.c.brand.in_(some))):
                 found[row.brand] = Kept(
+                    version=row.version,
                     position=row.position,
                     state=row.state,
                     share=row.share,
@@ -103,6 +108,18 @@ async def kept(database: Database, brands: Iterable[str]) -> dict[str, Kept]:
                     deff=row.deff,
                     mentions=row.mentions,
                 )
+    return found
+
+
+async def versions(database: Database, brands: Iterable[str]) -> dict[str, int]:
+    """The versions of these brands' standings: what was read of one before is still so while it has not grown."""
+    found: dict[str, int] = {}
+    async with database.reading() as connection:
+        for some in chunks(list(brands)):
+            rows = await connection.execute(
+                select(standing.c.brand, standing.c.version).where(standing.c.brand.in_(some))
+            )
+            found.update((row.brand, row.version) for row in rows)
     return found
 
 
@@ -232,6 +249,7 @@ async def _stand(connection: AsyncConnection, dialect: str, changes: Sequence[Ch
         {
             "brand": change.brand,
             "position": change.kept.position,
+            "version": change.before + 1,
             "state": dict(change.kept.state),
             "share": change.kept.share,
             "dissatisfaction": change.kept.dissatisfaction,
@@ -243,10 +261,10 @@ async def _stand(connection: AsyncConnection, dialect: str, changes: Sequence[Ch
     ]
     before = {change.brand: change.before for change in changes}
     for some in chunks([change.brand for change in changes]):
-        there = select(standing.c.brand, standing.c.position).where(standing.c.brand.in_(some))
+        there = select(standing.c.brand, standing.c.version).where(standing.c.brand.in_(some))
         if dialect == "postgresql":
             there = there.with_for_update()
-        if any(row.position != before[row.brand] for row in await connection.execute(there)):
+        if any(row.version != before[row.brand] for row in await connection.execute(there)):
             raise _Conflict
     statement = insert_into(dialect, standing)
     fresh = {name: statement.excluded[name] for name in values[0] if name != "brand"}

@@ -77,6 +77,7 @@ def upgrade() -> None:
         "standing",
         sa.Column("brand", sa.String(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("share", sa.Float(), nullable=True),
         sa.Column("dissatisfaction", sa.Float(), nullable=True),

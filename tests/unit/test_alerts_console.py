@@ -40,12 +40,12 @@ def test_a_pipe_gets_plain_lines() -> None:
     text = shown(alert(), terminal=False)
     lines = text.splitlines()
     assert lines[0] == "CRITICAL Acme (new)"
-    assert lines[1].startswith("  60% of the 60 mentions of Acme in the last hour are negative; 20% is usual.")
+    assert lines[1].startswith("  60% of the 60 mentions of Acme in the last hour tell of a negative experience; 20%")
     assert lines[2] == "  Negative    60%, usually 20%"
     assert lines[3] == "  Perception  +12 → -48, of -100 to +100"
     assert lines[4].endswith(", 1 h 20 min ago")
     assert lines[5] == "  1. https://example.org/1"
-    assert lines[6].startswith("  More: listener alerts list (alert ")
+    assert lines[6].startswith("  More: listener explain ")
     assert "\x1b" not in text
 
 
@@ -55,6 +55,12 @@ def test_a_terminal_gets_a_card() -> None:
     assert "Acme" in text
     assert "https://example.org/1" in text
     assert "━━━━" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("reason", [Reason.FIRST, Reason.WORSENED, Reason.REOPENED, Reason.RESOLVED])
+def test_every_reason_can_be_shown(reason: Reason, terminal: bool) -> None:
+    assert console.REASONS[reason] in shown(alert(reason), terminal=terminal)
 
 
 def test_the_bar_marks_the_usual_share() -> None:
@@ -84,7 +90,7 @@ def test_nothing_from_outside_drives_the_terminal(terminal: bool) -> None:
 def test_states_daemons_and_the_connection_take_one_line() -> None:
     signal = Signal(
         brand="acme",
-        rule="share",
+        rule="deterioration",
         condition=Condition.UNKNOWN,
         severity=None,
         reason="nothing",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from listener.alerts.detect import TICKET, detect, implied_fall, next_look, odds, page_limit
+from listener.alerts.detect import TICKET, detect, implied_fall, next_look, odds
 from listener.alerts.evidence import Wealth
 from listener.alerts.rules import RULE_TYPES, Blind, Deterioration, HighRisk
 from listener.alerts.standing import Standing, volume_score
@@ -39,7 +39,14 @@ def found(standing: Standing, rule: Deterioration = RULE, *, blind: bool = False
     return detect(rule, brand="acme", standing=standing, now=NOW, blind=blind)
 
 
-LIMIT, _ = page_limit(standing_of(), RULE)
+def limit_of(standing: Standing, rule: Deterioration = RULE) -> tuple[float, float]:
+    """The evidence that wakes somebody, and the ticks a month that it was made from."""
+    strength = found(standing, rule).strength
+    assert strength is not None
+    return strength.limit, strength.ticks_per_month
+
+
+LIMIT, _ = limit_of(standing_of())
 
 
 @pytest.mark.parametrize(
@@ -72,17 +79,17 @@ def test_what_no_longer_burns_wakes_nobody_whatever_was_proven(bad: int, breache
 @given(st.floats(0, 20), st.floats(0, 20))
 def test_more_evidence_is_never_milder(some: float, more: float) -> None:
     standing = standing_of()
-    rank = [0 if one is None else 1 + one.rank for one in (found(sure(standing, ln)).severity for ln in (some, some + more))]
-    assert rank[0] <= rank[1]
+    before, after = (found(sure(standing, ln)).severity for ln in (some, some + more))
+    assert before is None or (after is not None and before.rank <= after.rank)
 
 
 def test_the_limit_keeps_the_promise_on_false_alarms() -> None:
     standing = standing_of()
-    limit, ticks = page_limit(standing, RULE)
+    limit, ticks = limit_of(standing)
     assert limit == pytest.approx(math.log(ticks / 0.5))
-    rarely, _ = page_limit(standing, RULE.model_copy(update={"false_alarms_per_month": 0.05}))
+    rarely, _ = limit_of(standing, RULE.model_copy(update={"false_alarms_per_month": 0.05}))
     assert rarely == pytest.approx(limit + math.log(10))
-    busy, more = page_limit(standing_of(count=2000), RULE)
+    busy, more = limit_of(standing_of(count=2000))
     assert busy > limit
     assert ticks < more <= 30 * 288
 
@@ -116,7 +123,7 @@ def test_the_number_alone_can_be_a_ticket_or_a_page(score: float, severity: Seve
 
 def test_two_tickets_by_both_channels_are_one_page_that_names_both() -> None:
     standing, rule = volume_at(0.9)
-    signal = found(sure(standing, page_limit(standing, rule)[0] - 1), rule)
+    signal = found(sure(standing, limit_of(standing, rule)[0] - 1), rule)
     assert signal.severity is Severity.CRITICAL
     assert signal.channels == (Channel.EVIDENCE, Channel.VOLUME)
     assert signal.onset_at == moment(standing.tick - 7)  # the evidence knows better when it began

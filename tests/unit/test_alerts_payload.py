@@ -13,7 +13,18 @@ from jsonschema import Draft202012Validator, ValidationError
 from listener.alerts import payload, schemas
 from listener.alerts.payload import AlertPayload, HeartbeatPayload, as_json
 from listener.alerts.topics import Topics, slug, subscriptions
-from listener.domain import Alert, AlertState, Condition, Evidence, Reason, Severity, Signal
+from listener.domain import (
+    Alert,
+    AlertState,
+    Channel,
+    Condition,
+    Evidence,
+    Frozen,
+    Reason,
+    Resolution,
+    Severity,
+    Signal,
+)
 from tests import alerting
 
 NOW = datetime(2026, 3, 2, 12, 30, 0, 123_456, tzinfo=UTC)
@@ -35,7 +46,7 @@ def make_alert(**changes: Any) -> Alert:
 
 def resolved() -> Alert:
     """The same alert at its end."""
-    return make_alert(state=AlertState.RESOLVED, seq=2, ended_at=NOW)
+    return make_alert(state=AlertState.RESOLVED, seq=2, ended_at=NOW, resolution=Resolution.RECOVERED)
 
 
 def check(kind: str, values: dict[str, Any]) -> None:
@@ -52,21 +63,96 @@ def test_the_shipped_schema_is_that_of_the_model(kind: str) -> None:
     assert schemas.load(kind) == schemas.generate(kind)
 
 
-@pytest.mark.parametrize(
-    ("alert", "reason"),
-    [(make_alert(), Reason.FIRST), (make_alert(seq=2), Reason.WORSENED), (resolved(), Reason.RESOLVED)],
-)
-def test_an_alert_is_valid_and_complete(alert: Alert, reason: Reason) -> None:
+CHANNELS = [(one,) for one in Channel] + [(Channel.EVIDENCE, Channel.VOLUME)]
+BEGINNINGS = [Reason.FIRST, Reason.WORSENED, Reason.REOPENED]
+
+
+def of(channels: tuple[Channel, ...]) -> Signal:
+    """A breach of the rule that has these channels."""
+    if channels == (Channel.SOURCES,):
+        none = {"observed": None, "expected": None, "low": None, "high": None, "mentions": 0, "negative": 0}
+        heard = {"perception": None, "perception_before": None, "strength": None, "spoke_at": None}
+        return make_signal(rule="blind", channels=channels, sources=("forum", "reviews"), **none, **heard)
+    if channels == (Channel.MENTION,):
+        one = {"expected": None, "low": None, "high": None, "mentions": 1, "negative": 1, "strength": None}
+        return make_signal(rule="high_risk", channels=channels, mention="m0", reach=1_500_000, **one)
+    return make_signal(channels=channels)
+
+
+@pytest.mark.parametrize("proof", [None, alerting.proof_document()], ids=["without proof", "with proof"])
+@pytest.mark.parametrize("reason", BEGINNINGS)
+@pytest.mark.parametrize("channels", CHANNELS, ids=lambda channels: "+".join(channels))
+@pytest.mark.parametrize("severity", Severity)
+def test_every_beginning_of_every_channel_is_valid(
+    channels: tuple[Channel, ...], reason: Reason, severity: Severity, proof: Frozen | None
+) -> None:
+    alert = make_alert(signal=of(channels), severity=severity, proof=proof)
     values = as_json(payload.alert_payload(alert, reason, title="Acme Ltd", evidence=LINKS, now=NOW))
     check("alert", values)
+    assert values["channels"] == [one.value for one in channels]
+    assert (values["proof"] is not None) is (values["market"] is not None) is (proof is not None)
+    assert all(words["title"] and words["body"] for words in values["text"].values())
+
+
+@pytest.mark.parametrize("proof", [None, alerting.proof_document(market=None)], ids=["without proof", "with proof"])
+@pytest.mark.parametrize("resolution", Resolution)
+@pytest.mark.parametrize("channels", CHANNELS, ids=lambda channels: "+".join(channels))
+def test_every_end_of_every_channel_is_valid(
+    channels: tuple[Channel, ...], resolution: Resolution, proof: Frozen | None
+) -> None:
+    calm = replace(of(channels), condition=Condition.CALM, severity=None, channels=(), onset_at=None)
+    alert = replace(resolved(), signal=calm, resolution=resolution, proof=proof)
+    values = as_json(payload.alert_payload(alert, Reason.RESOLVED, title="Acme Ltd", evidence=(), now=NOW))
+    check("alert", values)
+    assert (values["state"], values["resolution"]) == ("resolved", resolution.value)
+    assert all(words["title"] and words["body"] for words in values["text"].values())
+
+
+def test_an_alert_is_complete() -> None:
+    alert = make_alert(seq=3, reopened=1)
+    values = as_json(payload.alert_payload(alert, Reason.REOPENED, title="Acme Ltd", evidence=LINKS, now=NOW))
     assert values["schema"] == "listener/v1"
-    assert (values["alert_id"], values["seq"], values["reason"]) == (alert.id, alert.seq, reason.value)
-    assert (values["brand"], values["title"], values["rule"]) == ("acme", "Acme Ltd", "share")
+    assert (values["alert_id"], values["seq"], values["reason"], values["reopened"]) == (alert.id, 3, "reopened", 1)
+    assert (values["brand"], values["title"], values["rule"]) == ("acme", "Acme Ltd", "deterioration")
     assert (values["observed"], values["expected"], values["perception"]) == (0.6, 0.1667, -48.0)
+    assert (values["mentions"], values["negative"], values["resolution"]) == (60, 36, None)
     assert values["started_at"] == "2026-03-02T12:15:00.123000Z"
+    assert values["onset"] == "2026-03-02T11:40:00Z"
     assert values["window"] == {"start_at": "2026-03-02T11:30:00.123000Z", "end_at": "2026-03-02T12:30:00.123000Z"}
     assert [link["id"] for link in values["evidence"]] == ["m0", "m1", "m2", "m3", "m4"]
     assert set(values["text"]) == {"en", "et"}
+
+
+def test_an_alert_says_how_sure_it_is_and_how_bad_it_is() -> None:
+    told = as_json(payload.alert_payload(make_alert(), Reason.FIRST, title="Acme", evidence=(), now=NOW))
+    strength = told["strength"]
+    assert (strength["evidence"], strength["evidence_limit"], strength["budget"]) == (9.903488, 7.600902, 0.3)
+    assert (strength["burn_hour"], strength["burn_day"], strength["burn_recent"]) == (2.0, 1.2, 2.1)
+    assert (strength["budget_gone_hours"], strength["design_effect"]) == (30.25, 1.2)
+    assert (strength["volume_score"], strength["volume_seen"], strength["volume_usual"]) == (3.5, 36.0, 12.5)
+    assert [(one["per"], one["points"], one["implied"]) for one in strength["rates"]] == [
+        ("hour", -60.0, True),
+        ("day", -12.0, True),
+    ]
+
+
+def test_a_proof_is_told_with_sums_that_come_out() -> None:
+    alert = make_alert(proof=alerting.proof_document())
+    told = as_json(payload.alert_payload(alert, Reason.FIRST, title="Acme", evidence=(), now=NOW))
+    proof = told["proof"]
+    assert (proof["voices"], proof["repeats"], proof["authors"], proof["broad"]) == (30, 0, 30, True)
+    assert len(proof["replay_key"]) == 16
+    for name in ("source", "topic"):
+        change = proof[name]
+        assert change["change"] == pytest.approx(change["mix"] + change["within"], abs=1e-5)
+        parts = [(part["mix"], part["within"]) for part in change["parts"]]
+        assert sum(mix for mix, _ in parts) == pytest.approx(change["mix"], abs=1e-5)
+        assert sum(within for _, within in parts) == pytest.approx(change["within"], abs=1e-5)
+        assert change["after"] - change["before"] == pytest.approx(change["change"], abs=1e-5)
+    assert proof["language"]["change"] is None
+    assert [one["share"] for one in proof["top"]] == sorted((one["share"] for one in proof["top"]), reverse=True)
+    assert told["market"]["verdict"] == "own"
+    assert told["market"]["still"] == ["wolt"]
 
 
 def test_what_was_written_can_be_read_back() -> None:
@@ -110,8 +196,21 @@ def test_the_state_is_that_of_the_loudest_firing_alert() -> None:
     warning = make_alert(rule="other", severity=Severity.WARNING)
     state = payload.state_payload("acme", title="Acme", alerts=[warning, make_alert()], signal=make_signal(), now=NOW)
     check("state", as_json(state))
-    assert (state.state, state.alert_id, state.seq, state.rule) == ("critical", make_alert().id, 1, "share")
+    assert (state.state, state.alert_id, state.seq, state.rule) == ("critical", make_alert().id, 1, "deterioration")
     assert state.since == make_alert().started_at.replace(microsecond=123_000)
+
+
+def test_a_brand_that_only_cannot_be_heard_is_blind_and_not_in_trouble() -> None:
+    deaf = make_alert(rule="blind", severity=Severity.WARNING, signal=of((Channel.SOURCES,)))
+    unheard = make_signal(condition=Condition.BLIND, severity=None, channels=())
+    blind = payload.state_payload("acme", title="Acme", alerts=[deaf], signal=unheard, blind=True, now=NOW)
+    both = payload.state_payload(
+        "acme", title="Acme", alerts=[deaf, make_alert()], signal=unheard, blind=True, now=NOW
+    )
+    for state in (blind, both):
+        check("state", as_json(state))
+    assert (blind.state, blind.alert_id, blind.condition) == ("blind", None, Condition.BLIND)
+    assert (both.state, both.rule) == ("critical", "deterioration")
 
 
 def test_a_resolved_alert_leaves_an_ok_brand() -> None:
@@ -160,54 +259,6 @@ def test_birth_goodbye_and_will_are_valid() -> None:
     ]
 
 
-# ------------------------------------------------------------------------------------------------------------- texts
-
-
-def words(alert: Alert, reason: Reason, language: str) -> tuple[str, str]:
-    """Headline and sentences of an alert."""
-    text = payload.alert_payload(alert, reason, title="Acme", evidence=(), now=NOW).text[language]
-    return text.title, text.body
-
-
-def test_the_words_in_english() -> None:
-    assert words(make_alert(), Reason.FIRST, "en") == (
-        "CRITICAL: Acme, far more complaints than usual",
-        (
-            "60% of the 60 mentions of Acme in the last hour are negative; 17% is usual. The alert began at 12:15 UTC. "
-            "Allowing for chance, it is between 44% and 74%. Start with the linked mentions."
-        ),
-    )
-    assert words(make_alert(seq=2), Reason.WORSENED, "en")[0] == "CRITICAL: Acme, it is getting worse"
-
-
-def test_the_words_in_estonian() -> None:
-    assert words(make_alert(), Reason.FIRST, "et") == (
-        "KRIITILINE: Acme, kaebusi on tavalisest palju rohkem",
-        (
-            "Acme: viimase tunni jooksul on 60 mainimisest negatiivsed 60%, tavaliselt 17%. "
-            "Häire algas kell 12:15 UTC. Juhuslikkust arvestades on see 44% ja 74% vahel. Alusta lingitud mainimistest."
-        ),
-    )
-
-
-def test_the_words_at_the_end() -> None:
-    calm = replace(resolved(), signal=make_signal(observed=0.15, window_start_at=NOW - timedelta(minutes=90)))
-    assert words(calm, Reason.RESOLVED, "en") == (
-        "Resolved: Acme, complaints are back near the usual",
-        (
-            "15% of the 60 mentions of Acme in the last 90 minutes are negative; 17% is usual. "
-            "The alert lasted 15 min. There is nothing to do."
-        ),
-    )
-    longer = replace(calm, started_at=NOW - timedelta(hours=26, minutes=5), signal=make_signal(observed=0.15))
-    assert words(longer, Reason.RESOLVED, "et")[1].endswith("Häire kestis 26 t 5 min. Midagi ei ole vaja teha.")
-
-
-def test_no_links_are_promised_when_there_are_none() -> None:
-    assert "linked" not in words(make_alert(evidence=()), Reason.FIRST, "en")[1]
-    assert "lingitud" not in words(make_alert(evidence=()), Reason.FIRST, "et")[1]
-
-
 # ------------------------------------------------------------------------------------------------------------ topics
 
 
@@ -217,10 +268,12 @@ def test_the_layout_of_topics() -> None:
     assert topics.heartbeat == "listener/v1/one/heartbeat"
     assert topics.state("acme") == "listener/v1/brand/acme/state"
     assert topics.alert("acme", Severity.CRITICAL) == "listener/v1/brand/acme/alert/critical"
+    assert topics.digest == "listener/v1/one/digest"
     assert subscriptions("listener/v1") == (
         "listener/v1/brand/+/alert/+",
         "listener/v1/brand/+/state",
         "listener/v1/+/status",
+        "listener/v1/+/digest",
     )
 
 
