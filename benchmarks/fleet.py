@@ -56,7 +56,7 @@ def ballot(rng: random.Random, at: datetime, number: int) -> Ballot:
 
 
 def aged(rng: random.Random) -> Standing:
-    """A brand that has been followed for a month and was looked at every hour of the last day."""
+    """A brand that has been followed for a month, and was last looked at one tick ago."""
     assert isinstance(RULE, Deterioration)
     slot = int(NOW.timestamp()) // 21600
     past = [Past(sums=Sums(slot - back, 12.5, 2.0, 2.5, 1.2, 5.0, 2.4)) for back in range(4, 117)]
@@ -68,8 +68,8 @@ def aged(rng: random.Random) -> Standing:
         standing = standings.count(
             standing, some, rule=RULE, now=at, fleet=Fleet(), past=past if needed else None
         ).standing
-    assert standing is not None
-    return standing
+    before = NOW - timedelta(minutes=5)
+    return standings.count(standing, [], rule=RULE, now=before, fleet=Fleet(), past=None).standing
 
 
 def deciding(brands: int) -> float:

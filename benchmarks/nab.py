@@ -1,10 +1,12 @@
 """The volume channel on the tweet counts of the Numenta Anomaly Benchmark, beside other detectors' results.
 
-    python -m benchmarks.nab --data DIR [--json]
+    python -m benchmarks.nab --data DIR [--thin] [--json]
 
 DIR holds ``Twitter_volume_*.csv`` (timestamp,value: mentions per 5 minutes) and NAB's ``combined_windows.json``, and
 may hold ``peers/*.csv.gz``: for each series, the scores of other detectors row by row, a column each. Every detector
 fires once its score reaches a threshold, and then not for 24 hours, as listener does; one threshold serves all series.
+The prototype of the channel runs beside it, and with ``--thin`` both run on the same series of smaller brands, too:
+each mention is kept with such a probability that 0.4 or 1.5 a tick remain, five times (fixed seeds).
 
 What ``--json`` prints:
 
@@ -17,6 +19,9 @@ What ``--json`` prints:
   theta 6 and 7, its best point with at most as many false-positive episodes as we have, null when it has none; and
   ``listener_at_its_false_positives``: our best point with at most as many episodes as the peer's best has
 - ``ahead``: by comparison, the peers that score more than listener
+- ``prototype``: its points of theta 6 and 7, ``best`` and ``leave_one_out``
+- ``equal_false_positives``: for limits on the episodes a month, the best points of ``listener`` and ``prototype``, on
+  the series as they are (``mentions_per_tick`` null) and with ``--thin`` on the thinned ones
 
 A point has theta, score, reward_low_fp, reward_low_fn (NAB's profiles), found, windows, false_episodes_per_month (per
 brand-month after probation), false_points, and delay_median_minutes (from the labelled instant; negative is early).
@@ -30,9 +35,9 @@ import json
 import math
 import statistics
 import time
-from bisect import bisect_left
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,34 +45,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._nab_scoring import LOW_FN, LOW_FP, Outcome, Row, Scores, Series, best, leave_one_out, outcome, sweep
 from benchmarks.machine import machine
-from benchmarks.nab_scoring import DAY_SECS, LOW_FN, LOW_FP, Outcome, Series, outcome
 from listener.alerts import volume
 
-COOLDOWN_SECS = DAY_SECS
 SHIPPED = (6.0, 7.0)  # ticket and page
 GRID = tuple(at / 2 for at in range(6, 25))  # 3 to 12
 PEER_THRESHOLDS_MAX = 600
 CHANCE_SECS = 36 * 3600
-
-Scores = Mapping[str, NDArray[np.float64]]  # of each series, a score a row
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one threshold comes to in each series."""
-
-    theta: float
-    each: tuple[Outcome, ...]
-
-    @property
-    def total(self) -> Outcome:
-        """All series together."""
-        return sum(self.each, Outcome())
-
-    def without(self, left_out: int) -> Outcome:
-        """All series but one."""
-        return sum(self.each[:left_out] + self.each[left_out + 1 :], Outcome())
+EPISODES_MAX = (1.0, 1.5, 2.0, 3.0, 4.0)  # a month
+FINE_GRID = tuple(at / 10 for at in range(20, 201))  # 2 to 20
+THIN = (0.4, 1.5)  # mentions a tick
+THIN_SEEDS = range(5)
 
 
 def read(folder: Path) -> list[Series]:
@@ -120,22 +109,58 @@ def our_scores(series: Series) -> NDArray[np.float64]:
     return np.array(scores)
 
 
-def fire(times: Sequence[float], scores: NDArray[np.float64], theta: float) -> list[int]:
-    """The rows at which an alert begins: ``theta`` is reached, and none has begun in the last 24 hours."""
-    rows: list[int] = []
-    free = 0
-    for row in np.flatnonzero(scores >= theta).tolist():
-        if row >= free:
-            rows.append(row)
-            free = bisect_left(times, times[row] + COOLDOWN_SECS)
-    return rows
+def prototype_scores(series: Series) -> NDArray[np.float64]:
+    """The first design: mean excess, over 5 min, 15 min, 1 h and 3 h, of what is usual in a week."""
+    keep_day, keep_week = 0.5 ** (1 / 288), 0.5 ** (1 / (7 * 288))
+    keep_hour = 0.5 ** (1 / (7 * 12))
+    windows = (1, 3, 12, 36)
+    hours = [[0.0, 0.0] for _ in range(24)]  # counts, level at the time
+    level = level_weight = spread = spread_weight = scale_weight = 0.0
+    scales = [0.0] * len(windows)
+    past = deque([(0.0, 0.0)] * max(windows), maxlen=max(windows))
+    scores = []
+    for row, (at, count) in enumerate(zip(series.times, series.values, strict=True)):
+        hour = hours[int(at) // 3600 % 24]
+        flat = level / level_weight if level_weight else float(count)
+        weight = hour[1] + 6 * flat
+        profile = max((hour[0] + 6 * flat) / weight, 1e-3) if weight else 1.0
+        usual = flat * profile
+        past.append((count - usual, usual))
+        newest = list(past)
+        total = 0.0
+        for i, window in enumerate(windows):
+            more = sum(excess for excess, _ in newest[-window:])
+            chance = sum(due for _, due in newest[-window:]) + window
+            total += more / math.sqrt(max(scales[i] / scale_weight if scale_weight else 0.0, chance))
+            scales[i] = scales[i] * keep_week + more * more
+        scores.append(total / len(windows) if row >= 288 else 0.0)
+        scale_weight = scale_weight * keep_week + 1
+        over = max(0.0, spread / spread_weight) if spread_weight else 0.0
+        learned = min(float(count), usual + 3 * math.sqrt(usual + over * usual * usual) + 1)
+        spread = spread * keep_day + (learned - usual) ** 2 - usual
+        spread_weight = spread_weight * keep_day + usual * usual
+        level, level_weight = level * keep_day + learned / profile, level_weight * keep_day + 1
+        hour[:] = hour[0] * keep_hour + learned, hour[1] * keep_hour + flat
+    return np.array(scores)
 
 
-def sweep(series: Sequence[Series], scores: Scores, thetas: Sequence[float]) -> list[Row]:
-    """Every threshold on every series, the highest first."""
+def thinned(series: Series, per_tick: float, seed: int) -> Series:
+    """The same company, less talked about: each mention is kept or not."""
+    values = np.array(series.values)
+    rng = np.random.default_rng([seed, *series.name.encode()])
+    kept = rng.binomial(values, min(1.0, per_tick / max(per_tick, float(values.mean()))))
+    return replace(series, name=f"{series.name} {seed}", values=tuple(int(count) for count in kept))
+
+
+def compare(series: Sequence[Series], per_tick: float | None) -> list[dict[str, Any]]:
+    """Listener and prototype, each with its best threshold for every limit on false positives."""
+    found = {}
+    for name, detector in (("listener", our_scores), ("prototype", prototype_scores)):
+        found[name] = sweep(series, {each.name: detector(each) for each in series}, FINE_GRID)
     return [
-        Row(theta, tuple(outcome(each, fire(each.times, scores[each.name], theta)) for each in series))
-        for theta in sorted(thetas, reverse=True)
+        {"mentions_per_tick": per_tick, "episodes_max": limit}
+        | {name: row_point(best(rows, episodes_max=limit)) for name, rows in found.items()}
+        for limit in EPISODES_MAX
     ]
 
 
@@ -145,21 +170,6 @@ def thresholds(scores: Scores) -> list[float]:
     ranks = np.unique(np.geomspace(1, len(values), PEER_THRESHOLDS_MAX).astype(int)) - 1
     chosen = values if len(values) <= PEER_THRESHOLDS_MAX else values[ranks]
     return [float(value) for value in chosen]
-
-
-def best(rows: Sequence[Row], *, episodes_max: float = float("inf")) -> Row | None:
-    """The highest score with at most so many false-positive episodes a month; of equals the higher threshold."""
-    allowed = [row for row in rows if row.total.episodes_per_month <= episodes_max]
-    return max(allowed, key=lambda row: row.total.score(), default=None)
-
-
-def leave_one_out(rows: Sequence[Row]) -> Outcome | None:
-    """The threshold chosen on the other series, the outcome on the one left out, all added up."""
-    count = len(rows[0].each)
-    if count < 2:
-        return None
-    chosen = [max(rows, key=lambda row: row.without(at).score()).each[at] for at in range(count)]
-    return sum(chosen, Outcome())
 
 
 def chance(series: Sequence[Series]) -> Outcome:
@@ -195,9 +205,11 @@ def row_point(row: Row | None) -> dict[str, Any] | None:
     return None if row is None else point(row.total, row.theta)
 
 
-def measure(folder: Path) -> dict[str, Any]:
+def measure(folder: Path, *, thin: bool) -> dict[str, Any]:
     """All that is printed."""
     series = read(folder)
+    if not series:
+        raise SystemExit(f"no Twitter_volume_*.csv in {folder}")
     begun = time.perf_counter()
     scores = {each.name: our_scores(each) for each in series}
     took = time.perf_counter() - begun
@@ -215,8 +227,7 @@ def measure(folder: Path) -> dict[str, Any]:
             },
             "listener_at_its_false_positives": _at_its(best(table), rows),
         }
-    ours = {"best": row_point(best(rows)), "leave_one_out": point(leave_one_out(rows))}
-    ours |= {f"theta {theta:g}": row_point(row) for theta, row in sorted(shipped.items())}
+    ours = summary(rows)
     return {
         "machine": machine(),
         "microseconds_per_row": round(1e6 * took / sum(len(each.times) for each in series), 1),
@@ -233,7 +244,22 @@ def measure(folder: Path) -> dict[str, Any]:
         "chance": point(chance(series)),
         "peers": peers,
         "ahead": ahead(ours, peers),
+        "prototype": summary(sweep(series, {each.name: prototype_scores(each) for each in series}, GRID)),
+        "equal_false_positives": [
+            *compare(series, None),
+            *(
+                row
+                for per_tick in (THIN if thin else ())
+                for row in compare([thinned(each, per_tick, seed) for each in series for seed in THIN_SEEDS], per_tick)
+            ),
+        ],
     }
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """A detector at the thresholds of listener, at its best, and by leave-one-out."""
+    found = {"best": row_point(best(rows)), "leave_one_out": point(leave_one_out(rows))}
+    return found | {f"theta {row.theta:g}": row_point(row) for row in rows if row.theta in SHIPPED}
 
 
 def _at_its(peer: Row | None, rows: Sequence[Row]) -> dict[str, Any] | None:
@@ -280,8 +306,21 @@ def show(document: Mapping[str, Any]) -> None:
     line("listener, best", document["best"])
     line("listener, leave-one-out", document["leave_one_out"])
     line("chance, every 36 h", document["chance"])
-    if not document["peers"]:
-        return
+    for name, each in sorted(document["prototype"].items(), reverse=True):
+        line(f"prototype, {name.replace('_', '-')}", each)
+    print("\nScore at no more FP/month than (best threshold in hindsight; found)")
+    print(f"{'':24}{'FP/month':>10}{'listener':>18}{'prototype':>18}")
+    for each in document["equal_false_positives"]:
+        flow = "as they are" if each["mentions_per_tick"] is None else f"{each['mentions_per_tick']:g} mentions a tick"
+        cells = (each["listener"], each["prototype"])
+        shown = ["none" if at is None else f"{at['score']:.1f} ({at['found']}/{at['windows']})" for at in cells]
+        print(f"{flow:24}{each['episodes_max']:10.1f}{shown[0]:>18}{shown[1]:>18}")
+    if document["peers"]:
+        show_peers(document, header)
+
+
+def show_peers(document: Mapping[str, Any], header: str) -> None:
+    """Print the tables of the other detectors."""
     for title, get in (
         ("best in hindsight", lambda peer: peer["best"]),
         ("leave-one-out", lambda peer: peer["leave_one_out"]),
@@ -317,9 +356,10 @@ def main() -> None:
     """Print the tables, or one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--thin", action="store_true", help="also on the series of smaller brands")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
     options = parser.parse_args()
-    document = measure(options.data)
+    document = measure(options.data, thin=options.thin)
     if options.json:
         print(json.dumps(document, indent=1))
     else:

@@ -18,7 +18,7 @@ from listener.alerts.broker import EmbeddedBroker
 from listener.alerts.console import show
 from listener.alerts.mqtt import MqttReceiver
 from listener.alerts.payload import StatePayload
-from listener.alerts.rules import DEFAULT_RULES, RULE_TYPES, Rule
+from listener.alerts.rules import DEFAULT_RULES, RULE_TYPES, Deterioration, Rule
 from listener.alerts.watch import watch
 from listener.config import Settings, load
 from listener.config.load import Schemas, plugged
@@ -105,7 +105,8 @@ def rules_of(settings: Settings) -> list[Rule]:
 
 def thresholds_of(settings: Settings) -> dict[str, list[Rule]]:
     """Every rule with each brand's own thresholds, by brand. Raises ConfigError when they do not fit together."""
-    rules = rules_of(settings)
+    watched = sum(brand.alerts for brand in settings.brands.values())
+    rules = [rule.shared(watched) if isinstance(rule, Deterioration) else rule for rule in rules_of(settings)]
     fitted: dict[str, list[Rule]] = {}
     faults = []
     for name, brand in settings.brands.items():

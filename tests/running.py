@@ -8,14 +8,15 @@ from typing import Any
 
 from pydantic import PrivateAttr
 
-from listener.alerts.rules import Blind, Deterioration, HighRisk
-from listener.config import Brand, Thresholds
+from listener.alerts.payload import StatePayload
+from listener.alerts.rules import Blind, Deterioration, HighRisk, Rule
+from listener.config import Brand
 from listener.domain import Assessment, Checkpoint, Notification, Page, PollResult, RawMention
 from listener.errors import DeliveryError, ScoringError, SourceError
 from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher, compile_brand
 from listener.metrics import Metrics
-from listener.pipeline import Parts, poll, refresh, score
+from listener.pipeline import Evaluation, Parts, evaluate, poll, refresh, score
 from listener.protocols import Fetch, Languages
 from listener.sentiment.scorer import on_thread
 from listener.sources.base import BaseSource
@@ -92,9 +93,33 @@ class Bench:
         while await refresh(self.parts):
             pass
 
+    async def heard(self, *mentions: RawMention) -> None:
+        """The source brings these, and the model reads them."""
+        self.script(PollResult(mentions=mentions, checkpoint=Checkpoint(since_at=NOW)))
+        assert await self.polled() == "ok"
+        await self.work()
+
+    async def look(self, after: timedelta = timedelta()) -> Evaluation:
+        self.clock[0] += after
+        return await evaluate(self.parts)
+
+
+def state_of(evaluation: Evaluation, brand: str = "bolt") -> StatePayload:
+    """How the brand stands."""
+    (found,) = (state for state in evaluation.states if state.brand == brand)
+    return found
+
+
+RULES: Sequence[Rule] = (
+    Deterioration(name="deterioration", budget=0.25),
+    HighRisk(name="high_risk"),
+    Blind(name="blind"),
+)
+
 
 @asynccontextmanager
 async def bench(database: Database) -> AsyncIterator[Bench]:
+    """Bolt is watched, its competitor Wolt is followed."""
     clock = [NOW]
     source = Scripted(name="forum", interval_secs=60)
     inbox = Inbox()
@@ -104,11 +129,14 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
             metrics=Metrics(),
             fetcher=Fetcher(FetchPolicy(user_agent="test")),
             sources={"forum": source},
-            brands={"bolt": Brand(names=("Bolt",), thresholds=Thresholds(budget=0.25))},
-            matcher=Matcher([compile_brand("bolt", ["Bolt"])]),
+            brands={
+                "bolt": Brand(names=("Bolt",), competitors=("wolt",)),
+                "wolt": Brand(names=("Wolt",), alerts=False),
+            },
+            matcher=Matcher([compile_brand("bolt", ["Bolt"]), compile_brand("wolt", ["Wolt"])]),
             identify=lambda _: "en",
             scorer=scorer,
-            rules={"bolt": [Deterioration(name="deterioration"), HighRisk(name="high_risk"), Blind(name="blind")]},
+            rules={"bolt": RULES, "wolt": RULES},
             receivers={"inbox": inbox},
             now=lambda: clock[0],
             random=lambda: 0.5,
@@ -125,6 +153,33 @@ def said(*texts: str, start: int = 0, at: datetime = NOW) -> tuple[RawMention, .
 
 def result(*texts: str, start: int = 0, **changes: Any) -> PollResult:
     return PollResult(mentions=said(*texts, start=start), checkpoint=Checkpoint(since_at=NOW), **changes)
+
+
+def voices(
+    brand: str, count: int, *, bad: int, at: datetime, start: int, every: timedelta = timedelta()
+) -> tuple[RawMention, ...]:
+    """So many customers up to ``at``, of whom ``bad`` complain, evenly spread; each has a name."""
+    return tuple(
+        RawMention(
+            external_id=f"{brand}-{start + number}",
+            url=f"https://forum.example/{brand}/{start + number}",
+            text=f"{brand} {'was awful' if _is_bad(number, bad, count) else 'was fine'} on ride {start + number}",
+            author=f"customer {start + number}",
+            published_at=at - (count - 1 - number) * every,
+        )
+        for number in range(count)
+    )
+
+
+def _is_bad(number: int, bad: int, count: int) -> bool:
+    return (number + 1) * bad // count > number * bad // count
+
+
+async def usual(at: Bench, brand: str = "Bolt") -> None:
+    """Three weeks in which one customer in ten complains, counted."""
+    past = voices(brand, 400, bad=40, at=at.clock[0] - timedelta(days=2), start=0, every=timedelta(hours=1))
+    await at.heard(*past)
+    await at.look()
 
 
 async def turned(at: Bench) -> None:

@@ -36,6 +36,7 @@ from statistics import NormalDist
 
 from listener.alerts.budget import BLOCKS_A_DAY, VARIANCE_MIN, Block
 from listener.alerts.evidence import log_mean
+from listener.alerts.intervals import wilson
 
 DEFF_BLOCKS = 4.0  # blocks' worth of belief that mentions are independent
 WEEK_BLOCKS = 7 * BLOCKS_A_DAY
@@ -299,20 +300,13 @@ def _doubt(before: Stretch, recent: Stretch, margin: float, spread: Spread) -> f
 
 def _interval(before: Stretch, recent: Stretch, deff: float) -> tuple[float, float]:
     """Of the change, 95 % (Newcombe 1998, method 10: from Wilson's intervals of both shares)."""
-    low_before, high_before = _wilson(before.share, before.count / deff)
-    low_recent, high_recent = _wilson(recent.share, recent.count / deff)
+    low_before, high_before = wilson(before.share, before.count / deff)
+    low_recent, high_recent = wilson(recent.share, recent.count / deff)
     change = recent.share - before.share
     return (
         change - math.hypot(recent.share - low_recent, high_before - before.share),
         change + math.hypot(high_recent - recent.share, before.share - low_before),
     )
-
-
-def _wilson(share: float, count: float) -> tuple[float, float]:
-    z2 = Z_95 * Z_95
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z_95 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
-    return middle - half, middle + half
 
 
 def _odds(evidence: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+FALSE_ALARMS_MIN = 0.001  # a month: what a few weeks of history can promise at best
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
@@ -47,7 +48,16 @@ class Deterioration(_Rule):
         default=None, gt=0.0, le=200.0, description="... and not faster than so many points a day"
     )
     false_alarms_per_month: float = Field(
-        default=0.5, ge=0.001, le=100.0, description="How many times a month chance may wake somebody for this brand"
+        default=0.5,
+        ge=FALSE_ALARMS_MIN,
+        le=100.0,
+        description="How many times a month chance may wake somebody for this brand",
+    )
+    false_alarms_per_month_fleet: float | None = Field(
+        default=None,
+        ge=0.001,
+        le=1000.0,
+        description="... or for all brands together: each gets an equal part, where it has no figure of its own",
     )
     counts: Literal["risk", "label"] = Field(
         default="risk", description="A mention counts with its risk (0..1), or by its label (0 or 1)"
@@ -67,6 +77,13 @@ class Deterioration(_Rule):
     stale_after_secs: int = Field(
         default=3 * 86400, ge=3600, le=30 * 86400, description="After such a silence the alert is closed: no data"
     )
+
+    def shared(self, brands: int) -> Self:
+        """The rule with each brand's part of the fleet's false alarms: their rates add up, whatever depends on what."""
+        if self.false_alarms_per_month_fleet is None or not brands:
+            return self
+        part = max(self.false_alarms_per_month_fleet / brands, FALSE_ALARMS_MIN)
+        return self.model_copy(update={"false_alarms_per_month": part})
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -186,10 +186,10 @@ async def save(database: Database, changes: Sequence[Change], *, now: datetime) 
     """Keep all ``changes`` in one transaction; False, and nothing kept, when another daemon counted one of them."""
     try:
         async with database.writing() as connection:
-            for change in changes:
-                await _leave_out(connection, change)
             await _append(connection, changes)
             await _add_blocks(connection, database.dialect, changes)
+            for change in changes:
+                await _leave_out(connection, change)
             await _stand(connection, database.dialect, changes, now)
             await _take_off(connection, [(one.brand, one.row) for change in changes for one in change.waiting])
             for change in changes:
@@ -213,7 +213,7 @@ class _Conflict(Exception):
 
 
 async def _leave_out(connection: AsyncConnection, change: Change) -> None:
-    """Take what a firing alert tells of out of the usual, also what was added before it fired."""
+    """Take what a firing alert tells of out of the usual, also what was added before it fired, and now."""
     if change.left_out_from is not None:
         await connection.execute(
             update(block)

@@ -233,12 +233,21 @@ async def test_a_refused_publish_cannot_be_seen_with_3_1_1(tmp_path: Path) -> No
             await mqtt.deliver(notification())
 
 
+async def test_a_digest_has_a_topic_of_its_own(broker: Mosquitto) -> None:
+    async with subscriber(broker.port) as heard, receiver(broker) as mqtt:
+        await connected(mqtt)
+        await mqtt.deliver(notification(reason=Reason.DIGEST, brand="", severity=Severity.INFO, payload={"day": "x"}))
+        await until(lambda: heard.on("listener/v1/one/digest"))
+        assert heard.values("listener/v1/one/digest") == [{"day": "x"}]
+        assert not heard.on("listener/v1/one/digest")[0].retain
+
+
 async def test_a_message_larger_than_the_broker_takes_is_not_tried(tmp_path: Path) -> None:
-    with mosquitto(tmp_path, f"{ANYBODY}\nmax_packet_size 3000") as broker:
+    with mosquitto(tmp_path, f"{ANYBODY}\nmax_packet_size 5000") as broker:
         async with receiver(broker) as mqtt:
             await connected(mqtt)
             with pytest.raises(DeliveryError, match="too many") as refused:
-                await mqtt.deliver(notification(payload={"long": "x" * 3000}))
+                await mqtt.deliver(notification(payload={"long": "x" * 5000}))
             assert not refused.value.retryable
             await mqtt.deliver(notification())
 

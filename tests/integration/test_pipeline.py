@@ -118,61 +118,6 @@ async def test_one_bad_text_costs_itself_only(database: Database) -> None:
     assert dead == ["poison"]
 
 
-async def test_a_turn_is_decided_once_and_handed_over_once(database: Database) -> None:
-    async with bench(database) as at:
-        await turned(at)
-        first = await evaluate(at.parts)
-        again = await evaluate(at.parts)
-        assert [alert.brand for alert in first.told] == ["bolt"]
-        assert again.told == ()
-        assert first.states[0].state == again.states[0].state == "critical"
-        assert await deliver(at.parts, "inbox") == 1
-        assert await deliver(at.parts, "inbox") == 0
-    (notification,) = at.inbox.taken
-    assert notification.payload["reason"] == "first"
-    assert len(notification.payload["evidence"]) == 3
-    assert "awful" not in str(notification.payload)  # ids and links, never what somebody wrote
-
-
-async def test_calm_resolves_after_its_time_and_tells_so(database: Database) -> None:
-    async with bench(database) as at:
-        await turned(at)
-        await evaluate(at.parts)
-        at.clock[0] += timedelta(hours=2)
-        nice = [f"Bolt was nice today, number {number}" for number in range(30)]
-        mentions = said(*nice, start=100, at=at.clock[0] - timedelta(minutes=30))
-        at.script(replace(result(), mentions=mentions))
-        await at.polled()
-        await at.work()
-        assert (await evaluate(at.parts)).told == ()
-        at.clock[0] += timedelta(minutes=29)
-        assert (await evaluate(at.parts)).told == ()
-        at.clock[0] += timedelta(minutes=1)
-        (alert,) = (await evaluate(at.parts)).told
-        assert alert.ended_at == at.clock[0]
-        await deliver(at.parts, "inbox")
-    assert [one.payload["reason"] for one in at.inbox.taken] == ["first", "resolved"]
-
-
-async def test_silence_is_not_recovery(database: Database) -> None:
-    async with bench(database) as at:
-        await turned(at)
-        await evaluate(at.parts)
-        for _ in range(48):
-            at.clock[0] += timedelta(hours=1)
-            evaluation = await evaluate(at.parts)
-            assert evaluation.told == ()
-    assert evaluation.states[0].state == "critical"
-
-
-async def test_two_daemons_on_one_database_decide_once(database: Database) -> None:
-    async with bench(database) as one, bench(database) as other:
-        await turned(one)
-        other.clock[0] = one.clock[0] + timedelta(seconds=1)
-        told = [*(await evaluate(one.parts)).told, *(await evaluate(other.parts)).told]
-    assert len(told) == 1
-
-
 async def test_an_absent_receiver_costs_no_attempt(database: Database) -> None:
     async with bench(database) as at:
         at.inbox.connected = False

@@ -1,16 +1,21 @@
 """Decisions and the outbox on real databases: one commit, told in order per brand."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select
 
 from listener import tables
-from listener.domain import Alert, AlertState, Notification, Reason
-from listener.store import Database, alerts, mentions, scoring
+from listener.domain import Alert, AlertState, Evidence, Notification, Reason, Resolution
+from listener.store import Database, alerts, mentions, votes
 from listener.store.sources import SourceState
+from listener.store.votes import Change, Kept
 from tests import alerting
-from tests.mentions import NOW, assessment, mention
+from tests.mentions import NOW, mention
+
+STANDING = {"share": 0.2, "dissatisfaction": 0.4, "deff": 1.0, "mentions": 0.0}
 
 
 def alert(brand: str = "bolt", *, at: datetime = NOW, state: AlertState = AlertState.FIRING, seq: int = 1) -> Alert:
@@ -34,56 +39,119 @@ def due(of: Alert, *, receiver: str = "mqtt", at: datetime = NOW) -> Notificatio
     )
 
 
+async def decide(database: Database, of: Alert, notifications: Sequence[Notification] = (), *, before: int = 0) -> bool:
+    """Keep a look that decided this, as the daemon does; ``before`` is the version that it started from."""
+    kept = Kept(version=before + 1, position=0, state={"any": "thing"}, **STANDING)
+    change = Change(brand=of.brand, before=before, kept=kept, alerts=[of], notifications=notifications)
+    return await votes.save(database, [change], now=NOW)
+
+
+async def write(database: Database, of: Alert, notifications: Sequence[Notification] = ()) -> None:
+    """Keep an alert alone."""
+    async with database.writing() as connection:
+        await alerts.write(connection, database.dialect, of)
+        await alerts.enqueue(connection, database.dialect, notifications)
+
+
+async def latest(database: Database) -> dict[str, Alert]:
+    return await alerts.latest(database, ["bolt", "wolt"])
+
+
+async def count(database: Database, table: str) -> int:
+    async with database.reading() as connection:
+        chosen = select(func.count()).select_from(getattr(tables, table))
+        return int((await connection.execute(chosen)).scalar_one())
+
+
 async def taken(database: Database, *, now: datetime = NOW, limit: int = 10) -> list[Notification]:
     return await alerts.due(database, "mqtt", now=now, lease_secs=30, limit=limit)
 
 
 async def test_an_alert_comes_back_as_it_went(database: Database) -> None:
-    fired = alert()
-    assert await alerts.save_decision(database, fired, [due(fired)])
-    assert await alerts.latest(database) == {fired.fingerprint: fired}
+    fired = replace(alert(), proof=alerting.proof_document(), reopened=2, calm_since_at=NOW)
+    assert await decide(database, fired, [due(fired)])
+    assert await latest(database) == {fired.fingerprint: fired}
     assert await alerts.recent(database, limit=5) == [fired]
     assert await alerts.recent(database, limit=5, state=AlertState.RESOLVED) == []
     assert await taken(database) == [due(fired)]
 
 
+@pytest.mark.parametrize("resolution", Resolution)
+async def test_how_an_alert_ended_comes_back_too(database: Database, resolution: Resolution) -> None:
+    ended = replace(alert(state=AlertState.RESOLVED, seq=2), ended_at=NOW, resolution=resolution)
+    await write(database, ended)
+    assert await latest(database) == {ended.fingerprint: ended}
+
+
+async def test_an_alert_is_found_by_the_beginning_of_its_id(database: Database) -> None:
+    first, other = alert(), alert("wolt")
+    await write(database, first)
+    await write(database, other)
+    assert await alerts.by_id(database, first.id[:8]) == [first]
+    assert await alerts.by_id(database, "%") == []
+    assert len(await alerts.by_id(database, "")) == 2
+
+
+async def test_only_brands_that_fire_are_named(database: Database) -> None:
+    await write(database, alert())
+    await write(database, replace(alert("wolt", state=AlertState.RESOLVED), ended_at=NOW))
+    assert await alerts.firing(database) == {"bolt"}
+
+
 async def test_deciding_twice_is_deciding_once(database: Database) -> None:
     fired = alert()
     for _ in range(2):
-        await alerts.save_decision(database, fired, [due(fired)])
-    async with database.reading() as connection:
-        rows = await connection.execute(select(func.count()).select_from(tables.notification))
-        assert rows.scalar_one() == 1
+        await write(database, fired, [due(fired)])
+    assert await count(database, "notification") == 1
+
+
+async def test_a_look_that_began_from_an_older_standing_keeps_nothing(database: Database) -> None:
+    """Two daemons read the same standing; the second one's decision is given up whole."""
+    first, second = alert(), alert(at=NOW + timedelta(seconds=5))
+    assert await decide(database, first, [due(first)])
+    assert not await decide(database, second, [due(second)])
+    assert await latest(database) == {first.fingerprint: first}
+    assert await taken(database) == [due(first)]
 
 
 async def test_only_one_alert_fires_for_a_brand_and_rule(database: Database) -> None:
     first, second = alert(), alert(at=NOW + timedelta(seconds=5))
-    assert await alerts.save_decision(database, first, [due(first)])
-    assert not await alerts.save_decision(database, second, [due(second)])
+    assert await decide(database, first, [due(first)])
+    assert not await decide(database, second, [due(second)], before=1)
+    assert (await votes.versions(database, ["bolt"]))["bolt"] == 1
     assert await taken(database) == [due(first)]
 
 
 async def test_after_the_end_a_new_one_may_fire(database: Database) -> None:
     first = alert()
-    await alerts.save_decision(database, first, [])
-    await alerts.save_decision(database, replace(first, state=AlertState.RESOLVED, seq=2, ended_at=NOW), [])
+    assert await decide(database, first)
+    assert await decide(database, replace(first, state=AlertState.RESOLVED, seq=2, ended_at=NOW), before=1)
     second = alert(at=NOW + timedelta(hours=5))
-    assert await alerts.save_decision(database, second, [])
-    assert await alerts.latest(database) == {second.fingerprint: second}
+    assert await decide(database, second, before=2)
+    assert await latest(database) == {second.fingerprint: second}
+
+
+async def test_an_alert_that_ended_fires_again_under_its_id(database: Database) -> None:
+    first = alert()
+    await write(database, first)
+    await write(database, replace(first, state=AlertState.RESOLVED, seq=2, ended_at=NOW))
+    again = replace(first, seq=3, reopened=1)
+    await write(database, again, [due(again)])
+    assert await latest(database) == {first.fingerprint: again}
+    assert [one.alert_id for one in await taken(database)] == [first.id]
 
 
 async def test_an_older_decision_does_not_undo_a_newer_one(database: Database) -> None:
     first = alert()
-    await alerts.save_decision(database, first, [])
     resolved = replace(first, state=AlertState.RESOLVED, seq=2, ended_at=NOW)
-    await alerts.save_decision(database, resolved, [])
-    await alerts.save_decision(database, first, [])
-    assert await alerts.latest(database) == {first.fingerprint: resolved}
+    for one in (first, resolved, first):
+        await write(database, one)
+    assert await latest(database) == {first.fingerprint: resolved}
 
 
 async def test_a_claim_of_the_outbox_returns_when_its_owner_dies(database: Database) -> None:
     fired = alert()
-    await alerts.save_decision(database, fired, [due(fired)])
+    await decide(database, fired, [due(fired)])
     assert len(await taken(database)) == 1
     assert await taken(database) == []
     (again,) = await taken(database, now=NOW + timedelta(seconds=31))
@@ -92,7 +160,7 @@ async def test_a_claim_of_the_outbox_returns_when_its_owner_dies(database: Datab
 
 async def test_what_was_sent_is_not_due_again(database: Database) -> None:
     fired = alert()
-    await alerts.save_decision(database, fired, [due(fired)])
+    await decide(database, fired, [due(fired)])
     (one,) = await taken(database)
     await alerts.sent(database, one, now=NOW)
     assert await taken(database, now=NOW + timedelta(days=1)) == []
@@ -101,12 +169,12 @@ async def test_what_was_sent_is_not_due_again(database: Database) -> None:
 
 async def test_what_is_told_of_a_brand_is_told_in_order(database: Database) -> None:
     first, other = alert(), alert("wolt")
-    await alerts.save_decision(database, first, [due(first)])
+    await write(database, first, [due(first)])
     (one,) = await taken(database)
     await alerts.again(database, one, due_at=NOW + timedelta(minutes=5), error="broker away")
     resolved = replace(first, state=AlertState.RESOLVED, seq=2, ended_at=NOW)
-    await alerts.save_decision(database, resolved, [due(resolved)])
-    await alerts.save_decision(database, other, [due(other)])
+    await write(database, resolved, [due(resolved)])
+    await write(database, other, [due(other)])
     soon = NOW + timedelta(minutes=1)
     assert [found.brand for found in await taken(database, now=soon)] == ["wolt"]
     later = await taken(database, now=NOW + timedelta(minutes=6))
@@ -116,7 +184,7 @@ async def test_what_is_told_of_a_brand_is_told_in_order(database: Database) -> N
 
 async def test_the_dead_stay_on_record(database: Database) -> None:
     fired = alert()
-    await alerts.save_decision(database, fired, [due(fired)])
+    await decide(database, fired, [due(fired)])
     (one,) = await taken(database)
     await alerts.dead(database, one, now=NOW, error="packet too large")
     async with database.reading() as connection:
@@ -124,14 +192,12 @@ async def test_the_dead_stay_on_record(database: Database) -> None:
     assert (row.open, row.dead_at, row.error) == (False, NOW, "packet too large")
 
 
-async def test_evidence_is_the_worst_first_and_no_copies(database: Database) -> None:
-    text = "Bolt left me standing in the rain for forty minutes and charged me"
-    found = [mention("1", "Bolt is so-so"), mention("2", text), mention("3", text), mention("4", "Bolt lost my bag")]
+async def test_links_come_in_the_order_asked_for_and_without_those_that_are_gone(database: Database) -> None:
+    found = [mention("1", "Bolt is so-so"), mention("2", "Bolt lost my bag")]
     await mentions.save_poll(database, found, SourceState(name="forum", fingerprint="f"), now=NOW)
-    claims = await scoring.claim(database, now=NOW, lease_secs=60, limit=9)
-    said = [assessment(risk, risk=risk) for risk in (0.1, 0.8, 0.9)]
-    results = [scoring.Scored(claim=claim, assessment=one) for claim, one in zip(claims, said, strict=True)]
-    await scoring.save(database, results, now=NOW)
-    window = {"start_at": NOW - timedelta(hours=1), "end_at": NOW + timedelta(hours=1)}
-    proof = await alerts.evidence(database, "bolt", limit=2, **window)
-    assert [one.url for one in proof] == ["https://forum.example/4", "https://forum.example/2"]
+    first, second = found
+    assert await alerts.links(database, [second.id, "gone", first.id]) == [
+        Evidence(id=second.id, url="https://forum.example/2", source="forum"),
+        Evidence(id=first.id, url="https://forum.example/1", source="forum"),
+    ]
+    assert await alerts.links(database, []) == []

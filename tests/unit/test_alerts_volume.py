@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.nab_scoring import LOW_FN, LOW_FP, Outcome, Series, outcome
+from benchmarks._nab_scoring import LOW_FN, LOW_FP, Outcome, Series, outcome
 from listener.alerts.volume import (
     LEARNING_TICKS,
     SILENCE_TICKS_MAX,

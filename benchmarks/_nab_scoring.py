@@ -1,4 +1,4 @@
-"""The scoring of the Numenta Anomaly Benchmark: what detections in one series of counts are worth.
+"""The scoring of the Numenta Anomaly Benchmark: when scores fire, and what that is worth in series of counts.
 
 The rules are those of Lavin and Ahmad, "Evaluating Real-time Anomaly Detection Algorithms" (ICMLA 2015), as NAB's own
 code applies them: a window of time round each labelled anomaly; only the earliest detection in a window counts, for
@@ -7,16 +7,22 @@ the first 15 % of the rows, or 750.
 """
 
 import math
-from bisect import bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 PROBATION_SHARE = 0.15
 PROBATION_ROWS_MAX = 750
 EPISODE_GAP_SECS = 12 * 3600
 DAY_SECS = 86400
+COOLDOWN_SECS = DAY_SECS
 MONTH_SECS = 365.25 / 12 * DAY_SECS
 FAR = 3.0  # window widths after which a false positive costs in full
+
+Scores = Mapping[str, NDArray[np.float64]]  # of each series, a score a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,12 @@ class Outcome:
         return self.episodes / self.months
 
     def score(self, profile: Profile = STANDARD) -> float:
-        """NAB's score: 100 is a detection at the left edge of each window and none outside, 0 is no detection."""
+        """NAB's score: 100 is a detection at the left edge of each window and none outside, 0 is no detection.
+
+        Without any window nothing can be found, and it is 0.
+        """
+        if not self.windows:
+            return 0.0
         raw = profile.hit * self.hits - profile.miss * (self.windows - self.found) + profile.false * self.false_cost
         null, perfect = -profile.miss * self.windows, profile.hit * self.windows
         return 100 * (raw - null) / (perfect - null)
@@ -134,3 +145,54 @@ def outcome(series: Series, rows: Sequence[int]) -> Outcome:
         episodes=episodes,
         delays_secs=tuple(delays.values()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one threshold comes to in each series."""
+
+    theta: float
+    each: tuple[Outcome, ...]
+
+    @property
+    def total(self) -> Outcome:
+        """All series together."""
+        return sum(self.each, Outcome())
+
+    def without(self, left_out: int) -> Outcome:
+        """All series but one."""
+        return sum(self.each[:left_out] + self.each[left_out + 1 :], Outcome())
+
+
+def fire(times: Sequence[float], scores: NDArray[np.float64], theta: float) -> list[int]:
+    """The rows at which an alert begins: ``theta`` is reached, and none has begun in the last 24 hours."""
+    rows: list[int] = []
+    free = 0
+    for row in np.flatnonzero(scores >= theta).tolist():
+        if row >= free:
+            rows.append(row)
+            free = bisect_left(times, times[row] + COOLDOWN_SECS)
+    return rows
+
+
+def sweep(series: Sequence[Series], scores: Scores, thetas: Sequence[float]) -> list[Row]:
+    """Every threshold on every series, the highest first."""
+    return [
+        Row(theta, tuple(outcome(each, fire(each.times, scores[each.name], theta)) for each in series))
+        for theta in sorted(thetas, reverse=True)
+    ]
+
+
+def best(rows: Sequence[Row], *, episodes_max: float = float("inf")) -> Row | None:
+    """The highest score with at most so many false-positive episodes a month; of equals the higher threshold."""
+    allowed = [row for row in rows if row.total.episodes_per_month <= episodes_max]
+    return max(allowed, key=lambda row: row.total.score(), default=None)
+
+
+def leave_one_out(rows: Sequence[Row]) -> Outcome | None:
+    """The threshold chosen on the other series, the outcome on the one left out, all added up."""
+    count = len(rows[0].each)
+    if count < 2:
+        return None
+    chosen = [max(rows, key=lambda row: row.without(at).score()).each[at] for at in range(count)]
+    return sum(chosen, Outcome())

@@ -1,0 +1,258 @@
+"""From what customers say to what people are told, over real databases: once, with its proof, and when it is over."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from sqlalchemy import delete, func, select
+
+from listener import tables
+from listener.alerts import schemas
+from listener.alerts import standing as standings
+from listener.alerts.payload import record_of
+from listener.alerts.record import RECENT, check
+from listener.domain import AlertState, Condition, Reason, Severity
+from listener.errors import FetchError
+from listener.pipeline import deliver, evaluate
+from listener.pipeline.parts import Agenda
+from listener.store import Database, alerts, mentions, votes
+from listener.store.sources import SourceState
+from tests.mentions import NOW, mention
+from tests.running import Bench, bench, state_of, turned, usual, voices
+
+TICK = timedelta(minutes=5)
+HOUR = timedelta(hours=1)
+
+
+async def turns(at: Bench, brand: str = "Bolt", *, start: int = 1000) -> None:
+    """Thirty customers speak within half an hour, twenty-four of them complain."""
+    await at.heard(*voices(brand, 30, bad=24, at=at.clock[0], start=start, every=timedelta(minutes=1)))
+
+
+async def told(at: Bench) -> list[dict[str, Any]]:
+    """What the receiver was handed until now."""
+    while await deliver(at.parts, "inbox"):
+        pass
+    return [dict(one.payload) for one in at.inbox.taken]
+
+
+async def test_a_turn_is_decided_once_and_handed_over_once(database: Database) -> None:
+    async with bench(database) as at:
+        await turned(at)
+        first, again = await at.look(), await at.look()
+        assert [alert.brand for alert in first.told] == ["bolt"]
+        assert again.told == ()
+        assert state_of(first).state == state_of(again).state == "critical"
+        assert await deliver(at.parts, "inbox") == 1
+        assert await deliver(at.parts, "inbox") == 0
+    (notification,) = at.inbox.taken
+    assert notification.payload["reason"] == "first"
+    assert len(notification.payload["evidence"]) == 3
+    assert "awful" not in str(notification.payload)  # ids and links, never what somebody wrote
+
+
+async def test_a_page_comes_with_its_proof(database: Database) -> None:
+    async with bench(database) as at:
+        await usual(at)
+        await turns(at)
+        await at.look()
+        (page,) = await told(at)
+        (alert,) = await alerts.recent(database, limit=9)
+    Draft202012Validator(schemas.load("alert")).validate(page)
+    assert (page["severity"], page["reason"], page["channels"]) == ("critical", "first", ["evidence"])
+    assert (page["mentions"], page["negative"], page["strength"]["budget"]) == (30, 24, 0.25)
+    assert page["expected"] == pytest.approx(0.14, abs=0.02)
+    assert page["strength"]["evidence"] > page["strength"]["evidence_limit"]
+    proof = page["proof"]
+    assert (proof["voices"], proof["repeats"], proof["authors"], proof["broad"]) == (30, 0, 30, True)
+    source = proof["source"]
+    assert source["change"] == pytest.approx(source["after"] - source["before"], abs=1e-5)
+    assert source["mix"] + source["within"] == pytest.approx(source["change"], abs=1e-5)
+    assert [part["key"] for part in source["parts"]] == ["forum"]
+    assert source["before"] == pytest.approx(0.14, abs=0.01)
+    assert [link["id"] for link in page["evidence"]] == [one["id"] for one in proof["top"]][:3]
+    assert all(link["url"].startswith("https://forum.example/Bolt/1") for link in page["evidence"])
+    assert "customer 1000" not in str(page)
+    assert alert.evidence == tuple(link["id"] for link in page["evidence"])
+
+
+async def test_what_was_decided_is_decided_again_from_the_ledger_to_the_last_bit(database: Database) -> None:
+    async with bench(database) as at:
+        await usual(at)
+        await turns(at)
+        await at.look()
+        await at.heard(*voices("Bolt", 5, bad=5, at=at.clock[0], start=2000))
+        await at.look(TICK)
+    (alert,) = await alerts.recent(database, limit=9)
+    record = record_of(alert)
+    assert record is not None
+    last = record.signal.position
+    after = await votes.ledger(database, "bolt", after=record.origin.position, until=last)
+    recent = await votes.ledger(database, "bolt", until=last, since_at=record.decided_at - RECENT)
+    assert [one.what for one in check(record, after, recent) if not one.same] == []
+    changed = [*after[:-1], replace(after[-1], risk=after[-1].risk / 2)]
+    assert "evidence" in [one.what for one in check(record, changed, recent) if not one.same]
+
+
+async def test_one_who_shouts_is_one_voice(database: Database) -> None:
+    async with bench(database) as at:
+        await usual(at)
+        shouting = voices("Bolt", 30, bad=30, at=at.clock[0], start=1000, every=timedelta(minutes=1))
+        await at.heard(*(replace(one, author="Mari") for one in shouting))
+        assert (await at.look()).told == ()
+    ledger = await votes.ledger(database, "bolt", after=400)
+    assert [one.weighs for one in ledger] == [True, *[False] * 29]
+
+
+# ------------------------------------------------------------------------------------------------------------- market
+
+
+async def test_a_competitor_that_moves_at_the_same_time_makes_it_a_matter_of_the_whole_market(
+    database: Database,
+) -> None:
+    async with bench(database) as at:
+        await usual(at)
+        await usual(at, "Wolt")
+        await turns(at, "Wolt")
+        await turns(at)
+        await at.look()
+        (page,) = await told(at)
+    assert page["market"]["verdict"] == "whole_market"
+    assert page["market"]["moving"] == ["wolt"]
+    assert page["text"]["en"]["title"].endswith("(whole market)")
+    assert "The whole market moves: Wolt too." in page["text"]["en"]["body"]
+    assert await alerts.firing(database) == {"bolt"}  # nobody is told of a competitor
+
+
+async def test_competitors_that_both_alert_see_each_other(database: Database) -> None:
+    async with bench(database) as at:
+        brands = {name: brand.model_copy(update={"alerts": True}) for name, brand in at.parts.brands.items()}
+        brands["wolt"] = brands["wolt"].model_copy(update={"competitors": ("bolt",)})
+        at.parts = replace(at.parts, brands=brands)
+        await usual(at)
+        await usual(at, "Wolt")
+        await turns(at, "Wolt")
+        await turns(at)
+        await at.look()
+        pages = await told(at)
+    assert {page["brand"]: page["market"]["verdict"] for page in pages} == {
+        "bolt": "whole_market",
+        "wolt": "whole_market",
+    }
+
+
+async def test_a_competitor_that_goes_on_as_ever_leaves_it_to_the_brand(database: Database) -> None:
+    async with bench(database) as at:
+        await usual(at)
+        await usual(at, "Wolt")
+        fine = voices("Wolt", 120, bad=12, at=at.clock[0], start=1000, every=timedelta(seconds=30))
+        await at.heard(*fine)
+        await at.look()
+        await turns(at)
+        await at.look()
+        (page,) = await told(at)
+    assert page["market"]["moving"] == []
+    assert page["market"]["verdict"] in {"own", "unknown"}
+    assert "whole market" not in page["text"]["en"]["title"]
+
+
+# ----------------------------------------------------------------------------------------------------------- its end
+
+
+async def test_calm_resolves_after_its_time_and_tells_so(database: Database) -> None:
+    async with bench(database) as at:
+        await turned(at)
+        await at.look()
+        at.clock[0] += 3 * HOUR
+        await at.heard(*voices("Bolt", 40, bad=0, at=at.clock[0], start=500))
+        assert (await at.look()).told == ()
+        assert (await at.look(119 * HOUR / 60)).told == ()
+        (alert,) = (await at.look(HOUR / 60)).told
+        assert alert.ended_at == at.clock[0]
+        pages = await told(at)
+    assert [(one["reason"], one["resolution"]) for one in pages] == [("first", None), ("resolved", "recovered")]
+    assert pages[1]["proof"] == pages[0]["proof"]  # what it rested on is not forgotten at its end
+
+
+async def test_a_breach_soon_after_the_end_is_the_same_alert_again(database: Database) -> None:
+    async with bench(database) as at:
+        await turned(at)
+        await at.look()
+        at.clock[0] += 3 * HOUR
+        await at.heard(*voices("Bolt", 40, bad=0, at=at.clock[0], start=500))
+        await at.look()
+        await at.look(2 * HOUR)
+        at.clock[0] += 12 * HOUR
+        await at.heard(*voices("Bolt", 60, bad=58, at=at.clock[0], start=600))
+        await at.look()
+        pages = await told(at)
+    assert [one["reason"] for one in pages] == ["first", "resolved", "reopened"]
+    assert len({one["alert_id"] for one in pages}) == 1
+    assert [one["seq"] for one in pages] == [1, 2, 3]
+    assert pages[-1]["reopened"] == 1
+
+
+async def test_silence_is_not_recovery_and_after_three_days_it_is_said_that_nothing_is_known(
+    database: Database,
+) -> None:
+    async with bench(database) as at:
+        await turned(at)
+        await at.look()
+        for _ in range(71):
+            evaluation = await at.look(HOUR)
+            assert evaluation.told == ()
+        assert state_of(evaluation).state == "critical"
+        assert state_of(evaluation).condition is Condition.UNKNOWN
+        (alert,) = (await at.look(HOUR)).told
+        assert state_of(await at.look(TICK)).state == "ok" if alert else False
+        pages = await told(at)
+    assert [(one["reason"], one["resolution"]) for one in pages] == [("first", None), ("resolved", "no_data")]
+    assert "nothing tells whether it is over" in pages[1]["text"]["en"]["body"]
+
+
+async def test_what_a_page_tells_of_does_not_become_usual(database: Database) -> None:
+    async with bench(database) as at:
+        await usual(at)
+        await turns(at)
+        await at.look()
+        out = [one for one in await votes.past(database, "bolt", first_slot=0) if one.left_out]
+        assert sum(one.sums.n for one in out) == 30.0
+        for _ in range(8):
+            at.clock[0] += 12 * HOUR
+            await at.heard(*voices("Bolt", 10, bad=9, at=at.clock[0], start=int(at.clock[0].timestamp())))
+            found = await at.look()
+        assert state_of(found).expected == pytest.approx(0.14, abs=0.01)
+
+
+# ------------------------------------------------------------------------------------------------------------- blind
+
+
+async def test_a_source_that_fails_makes_the_brand_blind_and_it_can_be_heard_again_when_it_is_back(
+    database: Database,
+) -> None:
+    async with bench(database) as at:
+        await usual(at)
+        at.script(FetchError("down"), FetchError("down"))
+        assert await at.polled() == "failed"
+        assert state_of(await at.look()).state == "ok"
+        assert (await at.look(timedelta(minutes=14))).told == ()
+        blind = await at.look(timedelta(minutes=1))
+        assert (state_of(blind).state, state_of(blind).condition) == ("blind", Condition.BLIND)
+        assert [(alert.brand, alert.rule) for alert in blind.told] == [("bolt", "blind")]
+        assert (await at.look(HOUR)).told == ()
+        await at.heard(*voices("Bolt", 3, bad=0, at=at.clock[0], start=500)) if await at.polled() == "ok" else None
+        await at.heard(*voices("Bolt", 3, bad=0, at=at.clock[0] + 2 * HOUR, start=500)) if await later(at) else None
+        back = [await at.look(), await at.look(timedelta(seconds=30))]
+        assert state_of(back[-1]).state == "ok"
+        pages = await told(at)
+    assert [(one["rule"], one["reason"], one["severity"]) for one in pages] == [
+        ("blind", "first", "warning"),
+        ("blind", "resolved", "warning"),
+    ]
+    assert "These sources fail since" in pages[0]["text"]["en"]["body"]
+
+
+# ----------------------------------------------------------------------------------------------------------- together
