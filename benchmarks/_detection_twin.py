@@ -2,7 +2,8 @@
 
 Both follow production: what is usual is learned anew every six hours, a ticket asks for a tenth of the evidence of a
 page, both only while the budget burns, an alert ends after two hours of calm, evidence is gathered anew then, and a
-breach within a day of the end belongs to the same alert.
+breach within a day of the end belongs to the same alert. What a page tells of does not become usual; what only a ticket
+tells of does: tickets are mostly chance, and to leave out what chance made bad would make the usual too good.
 """
 
 import math
@@ -34,7 +35,7 @@ class Rules:
     allowance: budget.Allowance = field(default_factory=budget.Allowance)
     gate: bool = True
     tempered: bool = True
-    fleet_deff: float | None = None
+    fleet_deff: float = budget.FLEET_DEFF
     once: bool = False  # a brand is done with its first page
 
 
@@ -54,6 +55,8 @@ class Learned:
     deff: Floats
     per_day: Floats
     gains: Floats
+    mean: Floats
+    sharpness: Floats
 
 
 class Twin:
@@ -106,27 +109,31 @@ class Twin:
         deff = self._design_effect(number, total, first, mean, variance)
         known = count + budget.WEAK_MENTIONS
         guess = (sum_x + budget.WEAK_MENTIONS * fleet) / known
-        at_most = guess + budget.KNOWN * np.sqrt(guess * (1 - guess) * deff / (known + 1))
+        sharpness = np.ones(mean.shape)
+        if allowance.calibrated:
+            sharpness = np.clip(variance / (mean * (1 - mean)), budget.SHARPNESS_MIN, 1.0)
+        at_most = guess + budget.KNOWN * np.sqrt(guess * (1 - guess) * deff * sharpness / (known + 1))
+        at_most = mean + (at_most - mean) / sharpness
         times = np.minimum(allowance.ratio * mean, 1 - (1 - mean) / allowance.ratio)
         allowed = np.minimum(np.maximum.reduce([times, mean + allowance.points, at_most]), budget.BUDGET_MAX)
         if allowance.budget is not None:
             allowed = np.full(mean.shape, allowance.budget)
-        days = (last - first - np.argmax(number > 0, 1)) / BLOCKS_A_DAY
+        days = (last - first - np.argmax(number > 0, 1)) / BLOCKS_A_DAY if last else np.zeros(mean.shape)
         per_day = np.where(count > 0, count / np.maximum(days, 1e-9), 0.0)
-        b = np.clip(allowed, evidence.BUDGET_MIN, evidence.BUDGET_MAX)[:, None]
+        b = np.clip(mean + (allowed - mean) * sharpness, budget.BUDGET_MIN, budget.BUDGET_MAX)[:, None]
         aims = np.asarray(evidence.AIMS)
         stakes = (np.minimum(aims * b, (1 + b) / 2) - b) / (b * (1 - b))
         more = (deff - 1)[:, None] if rules.tempered else 0.0
         tempers = 1 + more * (1 + evidence.SKEW * (aims - 1))
         over = np.asarray(self.votes.levels)[None, :] - b
-        return Learned(b[:, 0], deff, per_day, np.log1p(stakes[:, None] * over[:, :, None]) / tempers[:, None])
+        gains = np.log1p(stakes[:, None] * over[:, :, None]) / tempers[:, None]
+        return Learned(b[:, 0], deff, per_day, gains, mean, sharpness)
 
     def _design_effect(self, number: Floats, total: Floats, first: int, mean: Floats, variance: Floats) -> Floats:
-        believed = 1.0 if self.rules.fleet_deff is None else self.rules.fleet_deff
-        weight = budget.DEFF_MENTIONS if self.rules.fleet_deff is None else budget.DEFF_EVENTS / variance
-        found = np.ones(mean.shape)
+        believed, weight = self.rules.fleet_deff, budget.DEFF_EVENTS / variance
         if not number.shape[1]:
-            return np.maximum(found, believed)
+            return np.full(mean.shape, max(1.0, believed))
+        found = np.ones(mean.shape)
         midnights = np.unique(np.r_[0, np.arange(-first % BLOCKS_A_DAY, number.shape[1], BLOCKS_A_DAY)])
         for starts in (np.arange(number.shape[1]), midnights):
             n, x = np.add.reduceat(number, starts, 1), np.add.reduceat(total, starts, 1)
@@ -150,7 +157,8 @@ class Twin:
         busy = np.maximum(np.maximum(known.per_day[:, None], day), 1.0)
         limits = np.maximum(MONTH_TICKS * -np.expm1(-busy / TICKS_PER_DAY) / self.rules.false_alarms, 10.0)
         for brand in _where((self.state == WARNED) | (self.state == PAGED)):
-            if block - self.began[brand] // BLOCK_TICKS <= budget.LEFT_OUT_AFTER_ALERT_BLOCKS:
+            lasts = block - self.began[brand] // BLOCK_TICKS
+            if self.state[brand] == PAGED and lasts <= budget.LEFT_OUT_AFTER_ALERT_BLOCKS:
                 self.left_out[brand, block] = True
             self._look_ahead(brand, first, last, known.budget[brand])
         for at in range(BLOCK_TICKS):
@@ -165,26 +173,31 @@ class Twin:
             enough = (have >= limits[:, at] / TICKET) & (self.state == CALM)
             enough |= (have >= limits[:, at]) & (self.state == WARNED)
             for brand in _where(enough):
-                self._breach(brand, tick, last, page=have[brand] >= limits[brand, at], allowed=known.budget[brand])
+                self._breach(brand, tick, last, page=have[brand] >= limits[brand, at], known=known)
 
-    def _breach(self, brand: int, tick: int, last: int, *, page: bool, allowed: float) -> None:
-        if self.rules.gate and not self._burning(brand, tick, allowed):
+    def _breach(self, brand: int, tick: int, last: int, *, page: bool, known: Learned) -> None:
+        if self.rules.gate and not self._burning(brand, tick, known):
             return
         if self.state[brand] == CALM:
             self.events[brand].append(Event(tick, "ticket"))
             self.state[brand] = WARNED
             self.calm_for[brand] = 0
             self.began[brand] = self.since[brand, np.argmax(self.lead[brand])]
-            self.left_out[brand, self.began[brand] // BLOCK_TICKS : tick // BLOCK_TICKS + 1] = True
-            self._look_ahead(brand, tick + 1, last, allowed)
+            self._look_ahead(brand, tick + 1, last, known.budget[brand])
         if page:
             self.events[brand].append(Event(tick, "page"))
+            self.left_out[brand, self.began[brand] // BLOCK_TICKS : tick // BLOCK_TICKS + 1] = True
             self.state[brand] = DONE if self.rules.once else PAGED
             if self.rules.once:
                 self.ends[brand] = -1
 
-    def _burning(self, brand: int, tick: int, allowed: float) -> bool:
-        return budget.burning(*self._mean(brand, tick, 12), *self._mean(brand, tick, TICKS_PER_DAY), allowed)
+    def _burning(self, brand: int, tick: int, known: Learned) -> bool:
+        def share(mean: float) -> float:
+            rise = (mean - known.mean[brand]) / known.sharpness[brand]
+            return min(max(float(known.mean[brand] + rise), 0.0), 1.0)
+
+        hour, day = self._mean(brand, tick, 12), self._mean(brand, tick, TICKS_PER_DAY)
+        return budget.burning(hour[0], share(hour[1]), day[0], share(day[1]), share(known.budget[brand]))
 
     def _mean(self, brand: int, tick: int, ticks: int) -> tuple[int, float]:
         since = max(0, tick + 1 - ticks)
@@ -270,15 +283,15 @@ def plain(votes: Votes, brand: int, first_tick: int, rules: Rules) -> list[Event
         ticks_a_month = MONTH_TICKS * -math.expm1(-max(usual.per_day, day[0], 1.0) / TICKS_PER_DAY)
         missing = evidence.needed(ticks_a_month, rules.false_alarms) - evidence.evidence(wealth)
         level = PAGED if missing <= 0 else WARNED if missing <= math.log(TICKET) else CALM
-        if level > state and not (rules.gate and not budget.burning(*hour, *day, usual.budget)):
+        if level > state and not (rules.gate and not _burning(hour, day, usual)):
             if state == CALM:
                 events.append(Event(tick, "ticket"))
                 began, calm_for = evidence.onset(wealth), 0
-                left_out.update(range(began // BLOCK_TICKS, block + 1))
             if level == PAGED:
                 events.append(Event(tick, "page"))
+                left_out.update(range(began // BLOCK_TICKS, block + 1))
             state = level
-        if state and block - began // BLOCK_TICKS <= budget.LEFT_OUT_AFTER_ALERT_BLOCKS:
+        if state == PAGED and block - began // BLOCK_TICKS <= budget.LEFT_OUT_AFTER_ALERT_BLOCKS:
             left_out.add(block)
     return events
 
@@ -290,6 +303,16 @@ def _blocks(when: Ints, x: Floats, until: int, left_out: set[int]) -> list[budge
         if len(some):
             found.append(budget.Block(index, len(some), float(some.sum()), float((some**2).sum()), index in left_out))
     return found
+
+
+def _burning(hour: tuple[int, float], day: tuple[int, float], usual: budget.Usual) -> bool:
+    return budget.burning(
+        hour[0],
+        budget.share(hour[1], usual),
+        day[0],
+        budget.share(day[1], usual),
+        budget.share(usual.budget, usual),
+    )
 
 
 def _mean(x: Floats) -> tuple[int, float]:

@@ -20,6 +20,7 @@ What ``--json`` prints:
   ``listener_at_its_false_positives``: our best point with at most as many episodes as the peer's best has
 - ``ahead``: by comparison, the peers that score more than listener
 - ``prototype``: its points of theta 6 and 7, ``best`` and ``leave_one_out``
+- ``labelled_instants``: firing exactly there, and never elsewhere
 - ``equal_false_positives``: for limits on the episodes a month, the best points of ``listener`` and ``prototype``, on
   the series as they are (``mentions_per_tick`` null) and with ``--thin`` on the thinned ones
 
@@ -182,6 +183,11 @@ def chance(series: Sequence[Series]) -> Outcome:
     return sum(found, Outcome())
 
 
+def instants(series: Sequence[Series]) -> Outcome:
+    """Firing exactly at every labelled instant, which is the middle of its window, and never elsewhere."""
+    return sum((outcome(each, [sum(window) // 2 for window in each.windows]) for each in series), Outcome())
+
+
 def point(total: Outcome | None, theta: float | None = None) -> dict[str, Any] | None:
     """One line of the tables."""
     if total is None:
@@ -245,6 +251,7 @@ def measure(folder: Path, *, thin: bool) -> dict[str, Any]:
         "peers": peers,
         "ahead": ahead(ours, peers),
         "prototype": summary(sweep(series, {each.name: prototype_scores(each) for each in series}, GRID)),
+        "labelled_instants": point(instants(series)),
         "equal_false_positives": [
             *compare(series, None),
             *(
@@ -306,6 +313,7 @@ def show(document: Mapping[str, Any]) -> None:
     line("listener, best", document["best"])
     line("listener, leave-one-out", document["leave_one_out"])
     line("chance, every 36 h", document["chance"])
+    line("the labelled instants", document["labelled_instants"])
     for name, each in sorted(document["prototype"].items(), reverse=True):
         line(f"prototype, {name.replace('_', '-')}", each)
     print("\nScore at no more FP/month than (best threshold in hindsight; found)")

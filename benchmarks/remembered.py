@@ -35,9 +35,7 @@ class Remembered:
         """One assessment a text, in order; what is new is scored and written down."""
         langs = [None] * len(texts) if languages is None else languages
         keys = [hashlib.sha256(f"{lang}\n{text}".encode()).hexdigest() for text, lang in zip(texts, langs, strict=True)]
-        new = {
-            key: (text, lang) for key, text, lang in zip(keys, texts, langs, strict=True) if key not in self._known
-        }
+        new = {key: (text, lang) for key, text, lang in zip(keys, texts, langs, strict=True) if key not in self._known}
         if new:
             if self._scorer is None:
                 self._scorer = load_scorer(threads=self._threads)

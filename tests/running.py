@@ -16,7 +16,7 @@ from listener.errors import DeliveryError, ScoringError, SourceError
 from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher, compile_brand
 from listener.metrics import Metrics
-from listener.pipeline import Evaluation, Parts, evaluate, poll, refresh, score
+from listener.pipeline import Evaluation, Parts, deliver, evaluate, poll, refresh, score
 from listener.protocols import Fetch, Languages
 from listener.sentiment.scorer import on_thread
 from listener.sources.base import BaseSource
@@ -110,6 +110,9 @@ def state_of(evaluation: Evaluation, brand: str = "bolt") -> StatePayload:
     return found
 
 
+MINUTE = timedelta(minutes=1)
+TICK = timedelta(minutes=5)
+HOUR = timedelta(hours=1)
 RULES: Sequence[Rule] = (
     Deterioration(name="deterioration", budget=0.25),
     HighRisk(name="high_risk"),
@@ -180,6 +183,18 @@ async def usual(at: Bench, brand: str = "Bolt") -> None:
     past = voices(brand, 400, bad=40, at=at.clock[0] - timedelta(days=2), start=0, every=timedelta(hours=1))
     await at.heard(*past)
     await at.look()
+
+
+async def turns(at: Bench, brand: str = "Bolt", *, start: int = 1000) -> None:
+    """Thirty customers speak within half an hour, twenty-four of them complain."""
+    await at.heard(*voices(brand, 30, bad=24, at=at.clock[0], start=start, every=MINUTE))
+
+
+async def told(at: Bench) -> list[dict[str, Any]]:
+    """What the receiver was handed until now."""
+    while await deliver(at.parts, "inbox"):
+        pass
+    return [dict(one.payload) for one in at.inbox.taken]
 
 
 async def turned(at: Bench) -> None:

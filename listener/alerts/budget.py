@@ -20,11 +20,12 @@ FLEET_MENTIONS = 50.0  # how many mentions of its own outweigh what is usual for
 FLEET_SHARE = 0.2  # of negative mentions, where there is no fleet either
 WEAK_MENTIONS = 5.0  # how much the fleet tells when we ask how little is known of the brand itself
 KNOWN = NormalDist().inv_cdf(0.9)  # the budget of a brand without history allows for a usual share that high
-DEFF_MENTIONS = 20.0  # mentions' worth of belief that mentions are independent, if the fleet tells nothing
-DEFF_EVENTS = 10.0  # else so many, divided by the variance of a mention, of belief in the fleet's design effect
-DEFF_MARGIN = 1.5  # standard errors of the design effect, of those that independent mentions would not have
+FLEET_DEFF = 2.0  # the design effect where there is no fleet
+DEFF_EVENTS = 10.0  # divided by the variance of a mention: mentions' worth of belief in the fleet's design effect
+DEFF_MARGIN = 2.0  # standard errors of the design effect, of those that independent mentions would not have
 VARIANCE_MIN = 1e-3
-BUDGET_MAX = 0.98
+SHARPNESS_MIN = 0.1  # a scorer that is blunter tells nothing
+BUDGET_MIN, BUDGET_MAX = 1e-4, 0.98
 BURNING = 1.25  # an alert needs a burn rate of this now, not only in the past
 BURNING_MENTIONS = 10  # what an hour must hold to tell how fast it burns
 RECENT_VOTES, RECENT_VOTES_MIN, RECENT_SECS = 30, 8, 3 * 86400
@@ -43,10 +44,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usual:
-    """What is usual of one stream: ``mean`` 0..1, drawn towards the fleet; ``budget`` what is still allowed.
+    """What is usual of one stream: ``mean`` 0..1, drawn towards the fleet; ``budget`` what mean of x is still allowed.
 
     ``deff`` is the design effect: how many times more the blocks vary than independent mentions would. ``sd`` is that
-    of one mention. ``count`` is how many mentions it rests on, ``per_day`` how many come a day.
+    of one mention. ``count`` is how many mentions it rests on, ``per_day`` how many come a day. ``sharpness`` (0..1) is
+    how much of a rise of the true share shows in the mean of x: all of it where x are labels, less where they are
+    probabilities (see ``share``).
     """
 
     mean: float
@@ -55,15 +58,20 @@ class Usual:
     sd: float
     count: float
     per_day: float
+    sharpness: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """How much worse than usual is allowed: ``ratio`` times and at least ``points`` (0..1) more; or the ``budget``."""
+    """How much worse than usual is allowed: ``ratio`` times and at least ``points`` (0..1) more; or the ``budget``.
+
+    All of it is about the true share. ``calibrated``: x are calibrated probabilities of what is counted.
+    """
 
     ratio: float = 1.25
     points: float = 0.02
     budget: float | None = None
+    calibrated: bool = False
 
 
 def usual(
@@ -72,11 +80,11 @@ def usual(
     now_block: int,
     fleet_mean: float,
     allowance: Allowance,
-    fleet_deff: float | None = None,
+    fleet_deff: float = FLEET_DEFF,
 ) -> Usual:
     """What is usual at the start of ``now_block``, from the blocks of the 28 days that ended a day before it.
 
-    ``fleet_deff`` is the design effect of all brands together, if it is known: few mentions cannot tell their own.
+    ``fleet_deff`` is the design effect of all brands together: few mentions cannot tell their own.
     """
     first = now_block - LEFT_OUT_BLOCKS - BASELINE_BLOCKS
     past = [one for one in blocks if first <= one.index < now_block - LEFT_OUT_BLOCKS and not one.left_out]
@@ -85,19 +93,24 @@ def usual(
     squares = math.fsum(one.squares for one in past)
     mean = (total + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS)
     variance = max((squares + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS) - mean * mean, VARIANCE_MIN)
+    sharpness = min(max(variance / (mean * (1 - mean)), SHARPNESS_MIN), 1.0) if allowance.calibrated else 1.0
     deff = design_effect(past, mean, variance, fleet_deff)
+    at_most = _at_most(total, count, fleet_mean, deff * sharpness)
+    share_at_most = mean + (at_most - mean) / sharpness
+    allowed_share = allowance.budget or allowed(allowance, mean, share_at_most)
     days = (now_block - LEFT_OUT_BLOCKS - past[0].index) / BLOCKS_A_DAY if past else 0.0
     return Usual(
         mean=mean,
-        budget=allowance.budget or allowed(allowance, mean, _at_most(total, count, fleet_mean, deff)),
+        budget=min(max(mean + (allowed_share - mean) * sharpness, BUDGET_MIN), BUDGET_MAX),
         deff=deff,
         sd=math.sqrt(variance),
         count=count,
         per_day=count / days if days else 0.0,
+        sharpness=sharpness,
     )
 
 
-def design_effect(blocks: Sequence[Block], mean: float, variance: float, fleet_deff: float | None = None) -> float:
+def design_effect(blocks: Sequence[Block], mean: float, variance: float, fleet_deff: float = FLEET_DEFF) -> float:
     """How many times more the totals of blocks, or of days, vary than those of independent mentions would; at least 1.
 
     Kish's design effect, measured: squared deviations are summed up before they are divided, so that the busy blocks,
@@ -108,17 +121,15 @@ def design_effect(blocks: Sequence[Block], mean: float, variance: float, fleet_d
     for one in blocks:
         count, total = days.get(one.index // BLOCKS_A_DAY, (0.0, 0.0))
         days[one.index // BLOCKS_A_DAY] = count + one.count, total + one.total
-    weight = DEFF_MENTIONS if fleet_deff is None else DEFF_EVENTS / variance
     parts = ([(one.count, one.total) for one in blocks], list(days.values()))
-    return max(1.0, *(_overdispersed(part, mean, variance, weight, fleet_deff or 1.0) for part in parts))
+    return max(1.0, *(_overdispersed(part, mean, variance, fleet_deff) for part in parts))
 
 
-def _overdispersed(
-    parts: Sequence[tuple[float, float]], mean: float, variance: float, weight: float, believed: float
-) -> float:
+def _overdispersed(parts: Sequence[tuple[float, float]], mean: float, variance: float, fleet_deff: float) -> float:
+    weight = DEFF_EVENTS / variance
     squares = [(total - count * mean) ** 2 / variance for count, total in parts]
     mentions = math.fsum(count for count, _ in parts) + weight
-    deff = (math.fsum(squares) + weight * believed) / mentions
+    deff = (math.fsum(squares) + weight * fleet_deff) / mentions
     error = math.sqrt(math.fsum((one - deff * count) ** 2 for one, (count, _) in zip(squares, parts, strict=True)))
     by_chance = math.sqrt(2.0 * math.fsum(count * count for count, _ in parts))
     return deff + DEFF_MARGIN * max(0.0, error - by_chance) / mentions
@@ -131,6 +142,16 @@ def allowed(allowance: Allowance, mean: float, at_most: float) -> float:
     """
     times = min(allowance.ratio * mean, 1 - (1 - mean) / allowance.ratio)
     return min(max(times, mean + allowance.points, at_most), BUDGET_MAX)
+
+
+def share(mean: float, usual: Usual) -> float:
+    """The true share (0..1) that a mean of x stands for, for reading and for the burn rate.
+
+    Of calibrated probabilities, those of negative mentions exceed those of the others by Var(x) / (mean (1 - mean)) on
+    average: by so much the mean rises when all turn negative. A scorer that says 0.6 and 0.1 where it was calibrated
+    goes on to say so when the share has doubled; so the mean alone would tell of half the rise.
+    """
+    return min(max(usual.mean + (mean - usual.mean) / usual.sharpness, 0.0), 1.0)
 
 
 def burn(mean: float, budget: float) -> float:

@@ -6,6 +6,7 @@ Numbers only: `picture` makes an image of them, `sketch` draws them on a termina
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from listener.alerts.decompose import x_of
 from listener.alerts.intervals import wilson
@@ -90,6 +91,7 @@ def chart(
     limit: float,
     limit_page: float | None = None,
     use_risk: bool,
+    sharpness: float = 1.0,
     since_at: datetime | None = None,
     origin: Origin | None = None,
 ) -> Chart:
@@ -97,12 +99,14 @@ def chart(
 
     The evidence is folded from those after ``origin`` (see `proof.replay`); earlier ones are only counted. Drawn is the
     time from ``since_at``, by default from long enough before the onset to see what was usual, in 40 to 120 bins. A
-    vote that was evidence lies where it was counted, one that was history where it was written.
+    vote that was evidence lies where it was counted, one that was history where it was written. ``usual`` and
+    ``budget`` are shares; ``sharpness`` is how much of a rise of the share shows in the mean of x (see `budget.share`).
     """
     start_at = since_at or _from(votes, onset_at, decided_at)
     width, first, last = _grid(start_at, decided_at)
     counted = [vote for vote in votes if vote.counted_at <= decided_at]
-    bins = _bins(counted, width=width, first=first, last=last, onset_at=onset_at, use_risk=use_risk)
+    pools = _bins(counted, width=width, first=first, last=last, onset_at=onset_at, use_risk=use_risk)
+    bins = tuple(_drawn(one, usual, sharpness) for one in pools)
     looks = replay(counted, use_risk=use_risk, origin=origin)
     begin_at, end_at = _moment(first * width), _moment((last + 1) * width)
     before = [look.evidence for look in looks if look.counted_at < begin_at]
@@ -149,9 +153,20 @@ def _grid(start_at: datetime, end_at: datetime) -> tuple[int, int, int]:
     return width, min(first, last - BINS_MIN + 1), last
 
 
+class _Pool(NamedTuple):
+    """A bin before it is drawn: what lies in it, and in it with those before that it is joined with."""
+
+    start_at: datetime
+    votes: int
+    repeats: int
+    total: float
+    pooled: int
+    pooled_total: float
+
+
 def _bins(
     votes: Sequence[Vote], *, width: int, first: int, last: int, onset_at: datetime | None, use_risk: bool
-) -> tuple[Bin, ...]:
+) -> list[_Pool]:
     first -= POOL_BINS  # the first bins that are drawn are joined by what was said before them
     size = last - first + 1
     counts, repeats, totals = [0] * size, [0] * size, [0.0] * size
@@ -169,20 +184,34 @@ def _bins(
         count, total, back = 0, 0.0, index
         while back >= oldest and count < POOL_VOTES:
             count, total, back = count + counts[back], total + totals[back], back - 1
-        share = total / count if count else None
-        low, high = (None, None) if share is None else wilson(share, count)
         bins.append(
-            Bin(
+            _Pool(
                 start_at=_moment((first + index) * width),
                 votes=counts[index],
                 repeats=repeats[index],
                 total=totals[index],
-                share=share,
-                low=low,
-                high=high,
+                pooled=count,
+                pooled_total=total,
             )
         )
-    return tuple(bins)
+    return bins
+
+
+def _drawn(pool: _Pool, usual: float, sharpness: float) -> Bin:
+    """The bin with the share that its mean of x stands for, and the band of that share."""
+    share = low = high = None
+    if pool.pooled:
+        share = min(max(usual + (pool.pooled_total / pool.pooled - usual) / sharpness, 0.0), 1.0)
+        low, high = wilson(share, pool.pooled * sharpness)
+    return Bin(
+        start_at=pool.start_at,
+        votes=pool.votes,
+        repeats=pool.repeats,
+        total=pool.total,
+        share=share,
+        low=low,
+        high=high,
+    )
 
 
 def _seen_at(vote: Vote) -> datetime:

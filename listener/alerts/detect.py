@@ -38,10 +38,12 @@ def detect(rule: Deterioration, *, brand: str, standing: Standing, now: datetime
     hour, day = standing.over_hours(1), standing.over_hours(24)
     strength = _strength(rule, standing, hour, day, now)
     shown, span = (hour, 1) if hour.n >= HOUR_MENTIONS else (day, 24)
-    severity, channels = _breach(rule, strength, hour, day)
+    severity, channels = _breach(rule, standing, strength, hour, day)
     condition = Condition.BREACHED if severity else _condition(standing, strength, day, now, blind=blind)
-    mean = shown.x / shown.n if shown.n else None
-    low, high = wilson(mean, shown.n / strength.deff) if mean is not None else (None, None)
+    mean = budget.share(shown.x / shown.n, standing.usual) if shown.n else None
+    # Of so many labelled mentions, each of its own, the share would be as sure.
+    worth = shown.n * standing.usual.sharpness / strength.deff
+    low, high = wilson(mean, worth) if mean is not None else (None, None)
     signal = Signal(
         brand=brand,
         rule=rule.name,
@@ -94,20 +96,21 @@ def _strength(rule: Deterioration, standing: Standing, hour: Sums, day: Sums, no
     recent, mean_recent = standing.latest(now)
     limit, ticks = page_limit(standing, rule, day)
     seen, expected = volume.excess(standing.volume)
-    allowed = standing.usual.budget
+    usual = standing.usual
+    allowed = budget.share(usual.budget, usual)
     return Strength(
         evidence=evidence_of(standing),
         limit=limit,
         budget=allowed,
-        burn_hour=budget.burn(hour.x / hour.n, allowed) if hour.n else None,
-        burn_day=budget.burn(day.x / day.n, allowed) if day.n else None,
-        burn_recent=budget.burn(mean_recent, allowed) if recent else None,
+        burn_hour=budget.burn(budget.share(hour.x / hour.n, usual), allowed) if hour.n else None,
+        burn_day=budget.burn(budget.share(day.x / day.n, usual), allowed) if day.n else None,
+        burn_recent=budget.burn(budget.share(mean_recent, usual), allowed) if recent else None,
         gone_hours=_gone_hours(standing, day),
         volume=volume_score(standing) if rule.volume else None,
         volume_limit=rule.volume_critical,
         volume_seen=seen,
         volume_usual=expected,
-        deff=standing.usual.deff,
+        deff=usual.deff,
         false_alarms_per_month=rule.false_alarms_per_month,
         ticks_per_month=ticks,
         rates=(
@@ -118,12 +121,12 @@ def _strength(rule: Deterioration, standing: Standing, hour: Sums, day: Sums, no
 
 
 def _breach(
-    rule: Deterioration, strength: Strength, hour: Sums, day: Sums
+    rule: Deterioration, standing: Standing, strength: Strength, hour: Sums, day: Sums
 ) -> tuple[Severity | None, tuple[Channel, ...]]:
     """How severe, and by which channels; both at once are critical."""
     found: list[tuple[Channel, Severity]] = []
     if strength.evidence >= strength.limit - TICKET and (
-        _burning(strength, hour, day) or _falling(rule, strength.rates)
+        _burning(standing, strength, hour, day) or _falling(rule, strength.rates)
     ):
         page = strength.evidence >= strength.limit
         found.append((Channel.EVIDENCE, Severity.CRITICAL if page else Severity.WARNING))
@@ -136,14 +139,13 @@ def _breach(
     return Severity.CRITICAL if critical else Severity.WARNING, tuple(channel for channel, _ in found)
 
 
-def _burning(strength: Strength, hour: Sums, day: Sums) -> bool:
-    return budget.burning(
-        hour.n,
-        hour.x / hour.n if hour.n else 0.0,
-        day.n,
-        day.x / day.n if day.n else 0.0,
-        strength.budget,
-    )
+def _burning(standing: Standing, strength: Strength, hour: Sums, day: Sums) -> bool:
+    return budget.burning(hour.n, _share(standing, hour), day.n, _share(standing, day), strength.budget)
+
+
+def _share(standing: Standing, seen: Sums) -> float:
+    """The share that the mean of x stands for; 0 where nobody spoke."""
+    return budget.share(seen.x / seen.n, standing.usual) if seen.n else 0.0
 
 
 def _falling(rule: Deterioration, rates: tuple[Rate, ...]) -> bool:
@@ -189,7 +191,7 @@ def implied_fall(standing: Standing) -> float:
 
     Of the mentions that were no negative experience, (b - p) / (1 - p) turn from their mean perception to -100.
     """
-    p, b = standing.usual.mean, standing.usual.budget
+    p, b = standing.usual.mean, budget.share(standing.usual.budget, standing.usual)
     turned = min(1.0, max(0.0, b - p) / max(1 - p, 1e-9))
     return max(0.1, turned * (perception(standing.usual_rate.mean) + 100.0))
 
@@ -198,12 +200,12 @@ def _gone_hours(standing: Standing, day: Sums) -> float | None:
     usual = standing.usual
     if not day.n or not usual.per_day:
         return None
-    spent = usual.mean * usual.per_day * (DAYS_PER_MONTH - 1) + day.x
+    share = _share(standing, day)
     return budget.gone_in_hours(
-        day.x / day.n,
-        usual.budget,
+        share,
+        budget.share(usual.budget, usual),
         per_hour=day.n / 24,
-        spent=spent,
+        spent=usual.mean * usual.per_day * (DAYS_PER_MONTH - 1) + share * day.n,
         month_mentions=usual.per_day * DAYS_PER_MONTH,
     )
 

@@ -37,6 +37,7 @@ class Neighbour:
     ``evidence`` (natural logarithm) and ``onset_at`` are those of `evidence`; while an alert of its own fires, those of
     that alert, since an alert starts the bettors anew. ``mean_24h`` and ``usual`` are shares of negative mentions
     (0..1), ``count_24h`` votes of the last day, ``volume`` the score of the volume channel, None in its first day.
+    ``budget``, ``deff`` and ``sharpness`` are those of `budget.Usual`.
     """
 
     brand: str
@@ -48,6 +49,7 @@ class Neighbour:
     budget: float
     volume: float | None
     deff: float = 1.0
+    sharpness: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +111,14 @@ def would_have_shown(one: Neighbour, passed: timedelta) -> bool:
     bet = bets(one.budget, one.deff)
     mentions = one.count_24h * min(max(passed / DAY, 0.0), DAYS_MAX)
     per_tick = max(1.0, one.count_24h / TICKS_A_DAY)
-    share = min(SHOCK * one.usual, (1 + one.usual) / 2)
+    turned = min(SHOCK * one.usual, (1 + one.usual) / 2)
+    mean_x = one.usual + (turned - one.usual) * one.sharpness
     enough = limit(one) + math.log(len(bet.stakes))
     for stake, temper in zip(bet.stakes, bet.tempers, strict=True):
         count = mentions / temper
         up, down = math.log1p(stake * (1 - bet.budget)), math.log1p(-stake * bet.budget)
-        mean = share * up + (1 - share) * down
-        noise = math.sqrt(share * (1 - share)) * (up - down)
+        mean = mean_x * up + (1 - mean_x) * down
+        noise = math.sqrt(one.sharpness * mean_x * (1 - mean_x)) * (up - down)
         gain = count * mean - MISSED * noise * math.sqrt(count)
         if gain > 0:
             starts = min(temper / mean, mentions) / per_tick

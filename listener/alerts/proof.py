@@ -7,13 +7,13 @@ functions, from the same floats, in the same order as when it was decided, so it
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 
 from listener.alerts import evidence
-from listener.alerts.budget import TICK_SECS
+from listener.alerts.budget import TICK_SECS, Usual, share
 from listener.alerts.decompose import Decomposition, Dimension, Group, decompose, groups_of, x_of
 from listener.alerts.evidence import Wealth
 from listener.alerts.standing import Origin
@@ -120,12 +120,14 @@ def prove(
     limit: float,
     ticks_per_month: float,
     use_risk: bool,
+    usual: Usual | None = None,
     origin: Origin | None = None,
 ) -> Proof:
     """The proof of an alert from its votes, by position, from where the evidence restarted to the last one counted.
 
-    ``before`` are the sums of the usual time, ``since_at`` is the onset, ``limit`` ln A. Raises ValueError without
-    votes. It folds the votes about twenty times: about a second for 20,000 of them.
+    ``before`` are the sums of the usual time, ``since_at`` is the onset, ``limit`` ln A. With ``usual`` all shares and
+    budgets are true shares, as `budget.share` has them, else means of x. Raises ValueError without votes. It folds the
+    votes about twenty times: about a second for 20,000 of them.
     """
     if not votes:
         raise ValueError("an alert without votes has no proof")
@@ -134,13 +136,19 @@ def prove(
     voices = [vote for vote in judged if vote.weighs]
     without = without_authors(votes, limit=limit, use_risk=use_risk, origin=origin)
     known = [vote for vote in votes if vote.author is not None]
+    closest = counterfactual(votes, limit=limit, ticks_per_month=ticks_per_month, use_risk=use_risk, origin=origin)
+
+    def change(dimension: Dimension) -> Decomposition:
+        after = groups_of(judged, dimension, use_risk=use_risk)
+        return decompose(_scaled(before.get(dimension, ()), usual), _scaled(after, usual))
+
     return Proof(
         first_position=votes[0].position,
         last_position=votes[-1].position,
         replay_key=replay_key(votes, use_risk=use_risk, origin=origin),
         evidence=looks[-1].evidence if looks else 0.0,
         limit=limit,
-        budget=votes[-1].budget,
+        budget=_share(votes[-1].budget, usual),
         since_at=since_at,
         voices=len(voices),
         repeats=len(judged) - len(voices),
@@ -149,14 +157,26 @@ def prove(
         loudest=None if without is None else len(without),
         loudest_share=_loudest_share(judged, looks[-1], use_risk=use_risk) if looks else 0.0,
         broad=without_authors(known, limit=limit, use_risk=use_risk, origin=origin) is None,
-        source=decompose(before.get("source", ()), groups_of(judged, "source", use_risk=use_risk)),
-        language=decompose(before.get("language", ()), groups_of(judged, "language", use_risk=use_risk)),
-        topic=decompose(before.get("topic", ()), groups_of(judged, "topic", use_risk=use_risk)),
+        source=change("source"),
+        language=change("language"),
+        topic=change("topic"),
         top=tuple(contributions(votes, since_at=since_at, use_risk=use_risk, origin=origin)[:TOP]),
-        counterfactual=counterfactual(
-            votes, limit=limit, ticks_per_month=ticks_per_month, use_risk=use_risk, origin=origin
-        ),
+        counterfactual=replace(closest, budget=None if closest.budget is None else _share(closest.budget, usual)),
     )
+
+
+def _share(mean: float, usual: Usual | None) -> float:
+    return mean if usual is None else share(mean, usual)
+
+
+def _scaled(groups: Iterable[Group], usual: Usual | None) -> list[Group]:
+    """The groups with their means of x as shares: a straight line, so that parts add up as before."""
+    if usual is None:
+        return list(groups)
+    return [
+        replace(one, total=one.count * usual.mean + (one.total - one.count * usual.mean) / usual.sharpness)
+        for one in groups
+    ]
 
 
 def replay(votes: Sequence[Vote], *, use_risk: bool, origin: Origin | None = None) -> list[Look]:

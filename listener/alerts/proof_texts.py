@@ -93,10 +93,15 @@ def _where(proof: Proof) -> Pair | None:
         english += f": {now} of all mentions now, usually {usual}"
         estonian += f": praegu {now} kõigist mainimistest, tavaliselt {usual}"
     elif part.within >= REASON * part.contribution and part.mean_before is not None and part.mean_after is not None:
-        now, usual = f"{part.mean_after:.0%}", f"{part.mean_before:.0%}"
+        now, usual = f"{_within(part.mean_after):.0%}", f"{_within(part.mean_before):.0%}"
         english += f": {now} negative there now, usually {usual}"
         estonian += f": praegu on seal negatiivseid {now}, tavaliselt {usual}"
     return f"{english}.", f"{estonian}."
+
+
+def _within(share: float) -> float:
+    """A share of few mentions, reckoned from their risks, may lie beyond what a share can be."""
+    return min(max(share, 0.0), 1.0)
 
 
 def _moved(found: Decomposition) -> Pair | None:

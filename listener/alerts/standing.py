@@ -31,11 +31,11 @@ FLEET_DISSATISFACTION = 0.5  # (1 - polarity) / 2 where nothing is known: neithe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """What is usual for all brands together: the means of x and y, and the design effect, if it is known."""
+    """What is usual for all brands together: the means of x and y, and the design effect."""
 
     x: float = budget.FLEET_SHARE
     y: float = FLEET_DISSATISFACTION
-    deff: float | None = None
+    deff: float = budget.FLEET_DEFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +283,12 @@ def _learned(
     fleet: Fleet,
 ) -> Standing:
     """The standing with what is usual learned anew; a new one, or one without evidence, where there was none."""
-    allowance = Allowance(ratio=rule.budget_ratio, points=rule.budget_points, budget=rule.budget)
+    allowance = Allowance(
+        ratio=rule.budget_ratio,
+        points=rule.budget_points,
+        budget=rule.budget,
+        calibrated=rule.counts == "risk",
+    )
     risk = [Block(one.sums.slot, one.sums.n, one.sums.x, one.sums.xx, one.left_out) for one in known]
     dissatisfaction = [Block(one.sums.slot, one.sums.n, one.sums.y, one.sums.yy, one.left_out) for one in known]
     fall = fall_allowed(rule)

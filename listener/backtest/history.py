@@ -100,18 +100,27 @@ def _rows(source: File, path: Path) -> Iterator[tuple[int, RawMention, Mapping[s
         yield row.line, raw, row.record if isinstance(row.record, Mapping) else {}
 
 
-async def stored(database: Database, brand: str, *, until_at: datetime | None = None, late: bool = True) -> list[Heard]:
+async def stored(
+    database: Database,
+    brand: str,
+    *,
+    since_at: datetime | None = None,
+    until_at: datetime | None = None,
+    late: bool = True,
+) -> list[Heard]:
     """What is stored of ``brand``: its votes, and what waits to be counted. Nothing is written.
 
     What was news is heard when it was counted, late as that may have been (unless ``late`` is False); what came as
     history (it was older than a day by then) is heard when it was said, as if listener had been there. So is what
-    waits.
+    waits. Only what was said from ``since_at`` on and heard by ``until_at`` is taken.
     """
     heard = [
         Heard(vote.counted_at if late and vote.news else vote.at, ballot_of(vote))
-        for vote in await votes.ledger(database, brand)
+        for vote in await votes.ledger(database, brand, since_at=since_at)
     ]
-    heard += [Heard(one.at, one) for one in await votes.uncounted(database, brand)]
+    heard += [
+        Heard(one.at, one) for one in await votes.uncounted(database, brand) if since_at is None or one.at >= since_at
+    ]
     return sorted(
         (one for one in heard if until_at is None or one.at <= until_at),
         key=lambda one: (one.at, one.ballot.at, one.ballot.mention),

@@ -29,7 +29,10 @@ SCORE_AT_A_TIME = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a backtest runs: ``on_alert`` is called with each alert's payload as it would have gone out."""
+    """What a backtest runs: ``on_alert`` is called with each alert's payload as it would have gone out.
+
+    Without ``looks`` the mentions are stored and scored only: what was heard can be replayed in memory.
+    """
 
     history: History
     rules: Sequence[Rule]
@@ -37,6 +40,7 @@ class Plan:
     on_alert: Callable[[Frozen], None]
     on_progress: Callable[[str, int, int], None]
     tick_secs: int = FINE_SECS
+    looks: bool = True
 
 
 class Collector:
@@ -96,6 +100,8 @@ async def _replay(plan: Plan, database: Database, scorer: ThreadedScorer) -> Non
         plan.on_progress("scored", scored, total)
     while await refresh(parts):
         pass
+    if not plan.looks:
+        return
     first = window_start(history.mentions[0].at, FINE_SECS)
     last = history.mentions[-1].at + AFTER
     ticks = int((last - first).total_seconds() // plan.tick_secs)

@@ -215,11 +215,11 @@ class _Fleet:
     def __init__(self, given: Fleet | None) -> None:
         self._given = given
         self._known: Fleet | None = given
-        self._brands: dict[str, tuple[float, float, float]] = {}
+        self._brands: dict[str, tuple[float, float, float, float]] = {}
 
     def put(self, brand: str, standing: Standing) -> None:
         """Note how a brand stands."""
-        here = (standing.usual.count, standing.usual.mean, standing.usual_rate.mean)
+        here = (standing.usual.count, standing.usual.mean, standing.usual_rate.mean, standing.usual.deff)
         if self._given is None and self._brands.get(brand) != here:
             self._brands[brand] = here
             self._known = None
@@ -228,11 +228,9 @@ class _Fleet:
         """As it was before the brands of this tick are looked at."""
         if self._known is None:
             stood = [self._brands[brand] for brand in sorted(self._brands)]
-            total = math.fsum(count for count, _, _ in stood)
+            total = math.fsum(count for count, *_ in stood)
             self._known = Fleet()
             if total:
-                self._known = Fleet(
-                    x=math.fsum(count * mean for count, mean, _ in stood) / total,
-                    y=math.fsum(count * mean for count, _, mean in stood) / total,
-                )
+                x, y, deff = (math.fsum(one[0] * one[what] for one in stood) / total for what in (1, 2, 3))
+                self._known = Fleet(x=x, y=y, deff=deff)
         return self._known

@@ -24,7 +24,7 @@ from listener.domain import Repeats, Severity
 from listener.pipeline.look import Look
 
 BASE_DAYS = 29  # what is usual is learned from before a stretch begins
-TRIAL_DAYS = 14  # trouble that is not found by then is not found
+TRIAL_DAYS = 7  # trouble that is not found by then is not found
 TRIALS_EVERY_DAYS = 5
 TRIALS_MAX = 24
 TIMES = (2.0, 3.0)

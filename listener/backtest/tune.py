@@ -24,7 +24,7 @@ PROMISES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # false_alarms_per_month
 RATIOS = (1.25, 1.5, 2.0)
 VOLUMES = ((6.0, 6.0), (6.0, 7.0), (7.0, 8.0), (9.0, 10.0))  # warning, critical
 LOOK_SECS, VOTE_SECS = 0.00035, 0.00005  # what one costs, roughly, on one core: decides how much is simulated
-WORK_SECS = 24.0
+WORK_SECS = 16.0
 BUSY, BUSY_TICK_SECS = 2000, 900  # votes a day from which on only every quarter of an hour is looked at
 STRETCH_DAYS, STRETCHES_MIN, STRETCHES_MAX, STRETCH_DAYS_MIN = 30, 4, 16, 3
 RATIOS_DAYS = 120  # with less simulated, other ratios are not tried
@@ -45,7 +45,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What came of one setting: pages a month when all is well, with an interval (95 %), and the delays by ``times``."""
+    """What came of one setting: pages a month when all is well, with an interval (95 %), and delays by ``times``."""
 
     setting: Setting
     pages: int
@@ -85,10 +85,14 @@ def advise(
     *,
     target: float,
     seed: int = 1,
-    work_secs: float = WORK_SECS,
+    work_secs: float | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Advice:
-    """The settings for ``brand`` that page at most ``target`` times a month when all is well."""
+    """The settings for ``brand`` that page at most ``target`` times a month when all is well.
+
+    ``work_secs`` is about how long it may take on one core; ``WORK_SECS`` if None.
+    """
+    work_secs = WORK_SECS if work_secs is None else work_secs
     rule = next((one for one in rules if isinstance(one, Deterioration)), None)
     span_days = (heard[-1].at - heard[0].at).total_seconds() / 86400 if heard else 0.0
     known = Advice(brand=brand, votes=len(heard), days=span_days, target=target, rule=rule)
@@ -186,8 +190,9 @@ def _too_short(known: Advice, rule: Deterioration) -> str:
         lacks.append(f"{DAYS_MIN - known.days:.1f} more days")
     return (
         f"{known.votes} mentions in {known.days:.1f} days do not show what is normal ({' and '.join(lacks)} would, at "
-        f"{VOTES_MIN} mentions and {DAYS_MIN} days). Until then the promise of the rule is all that is known: chance pages "
-        f"at most {rule.false_alarms_per_month:g} times a month; false_alarms_per_month = {known.target:g} asks for your target"
+        f"{VOTES_MIN} mentions and {DAYS_MIN} days). Until then only the promise of the rule is known: chance pages at "
+        f"most {rule.false_alarms_per_month:g} times a month; false_alarms_per_month = {known.target:g} promises your "
+        "target"
     )
 
 
@@ -264,14 +269,16 @@ def _notes(
     notes = []
     if target * months < TOLD:
         notes.append(
-            f"{months:.1f} months were simulated: too few to tell {target:g} pages a month from none, so the rule's own "
-            "promise must keep to it too"
+            f"{months:.1f} months were simulated: too few to tell {target:g} pages a month from none, so that "
+            "the rule's own promise must keep to it too"
         )
     if effort.tick_secs > FINE_SECS:
         notes.append(f"it is looked at every {effort.tick_secs // 60} minutes only: there are so many mentions")
     if len(ratios) == 1 and rule.budget is None:
         notes.append("other values of budget_ratio were not tried: there are so many mentions")
-    for times in TIMES:
-        if turning(days.share, times) >= 1:
-            notes.append(f"{times:g} times as many complaints are more than there are mentions: all of them complain")
+    notes += [
+        f"{times:g} times as many complaints are more than there are mentions: all of them complain then"
+        for times in TIMES
+        if turning(days.share, times) >= 1
+    ]
     return notes

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
+from listener.alerts import standing as standings
 from listener.alerts.chart import Chart, chart
 from listener.alerts.decompose import UNKNOWN, Decomposition
 from listener.alerts.detect import TICKET
@@ -104,6 +105,7 @@ async def _chart(database: Database, alert: Alert, record: Record) -> Chart | No
         limit=strength.limit - TICKET,
         limit_page=strength.limit,
         use_risk=record.rule.get("counts") == "risk",
+        sharpness=standings.from_json(record.standing).usual.sharpness,
         origin=record.origin,
     )
 
@@ -164,8 +166,8 @@ def _decomposition(name: str, found: Decomposition) -> None:
                 part.key,
                 f"{part.weight_before:.0%}",
                 f"{part.weight_after:.0%}",
-                "" if part.mean_before is None else f"{part.mean_before:.0%}",
-                "" if part.mean_after is None else f"{part.mean_after:.0%}",
+                _percent(part.mean_before),
+                _percent(part.mean_after),
                 f"{100 * part.mix:+.1f}",
                 f"{100 * part.within:+.1f}",
                 f"{100 * part.contribution:+.1f}",
@@ -174,6 +176,11 @@ def _decomposition(name: str, found: Decomposition) -> None:
         ],
         title=f"Where {100 * found.change:+.1f} points come from, by {name}",
     )
+
+
+def _percent(share: float | None) -> str:
+    """A share of few mentions, reckoned from their risks, may lie beyond what a share can be."""
+    return "" if share is None else f"{min(max(share, 0.0), 1.0):.0%}"
 
 
 def _links(links: list[Evidence]) -> None:

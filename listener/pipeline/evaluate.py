@@ -88,18 +88,20 @@ async def _look_at(
     told: list[Alert] = []
     states: list[StatePayload] = []
     quiet: list[tuple[Case, Look, Change]] = []
+    loud: list[tuple[Case, Look, Change]] = []
     for name in brands:
         version, standing = stands.get(name, (0, None))
         case = await _case(parts, name, standing, queue.get(name, ()), by_brand[name], ears.get(name), fleet, now)
         found = look(case)
         change = _change(case, found, version, queue.get(name, ()))
-        if any(transition.reason is not None for _, transition in found.transitions):
-            loud = await _decide(parts, case, found, change)
-            told += loud
-            states += [_state(parts, case, found)] if loud else []
-        else:
-            quiet.append((case, found, change))
-    await _keep_quiet(parts, quiet, now)
+        tells = any(transition.reason is not None for _, transition in found.transitions)
+        (loud if tells else quiet).append((case, found, change))
+    await _keep_quiet(parts, quiet, now)  # first: who is told of a brand is told how its competitors stand now
+    moved = {case.brand: found.counted.standing for case, found, _ in loud}
+    for case, found, change in loud:
+        decided = await _decide(parts, case, found, change, moved)
+        told += decided
+        states += [_state(parts, case, found)] if decided else []
     states += [_state(parts, case, found) for case, found, _ in quiet if case.rules]
     return Evaluation(told=tuple(told), states=tuple(states))
 
@@ -174,7 +176,7 @@ def _as_before(case: Case, alert: Alert) -> bool:
     return case.alerts.get(alert.fingerprint) == alert
 
 
-async def _decide(parts: Parts, case: Case, found: Look, change: Change) -> list[Alert]:
+async def _decide(parts: Parts, case: Case, found: Look, change: Change, moved: Mapping[str, Standing]) -> list[Alert]:
     """Prove what people are told of, and keep it with its notifications; what was told."""
     kept = {one.fingerprint: one for one in change.alerts}
     due, events = [], []
@@ -182,7 +184,7 @@ async def _decide(parts: Parts, case: Case, found: Look, change: Change) -> list
         alert, reason = transition.alert, transition.reason
         if alert is None or reason is None:
             continue
-        alert, links = await prove_it(parts, case, found, rule, alert, reason)
+        alert, links = await prove_it(parts, case, found, rule, alert, reason, moved)
         kept[alert.fingerprint] = alert
         title = parts.brands[case.brand].title
         names = {name: brand.title for name, brand in parts.brands.items()}

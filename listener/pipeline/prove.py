@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from listener.alerts import standing as standings
 from listener.alerts import sums
+from listener.alerts.budget import share
 from listener.alerts.decompose import Dimension, Group
 from listener.alerts.detect import TICKET, onset_of
 from listener.alerts.market import Market, Neighbour, market
@@ -25,9 +26,12 @@ DIMENSIONS: Mapping[str, Dimension] = {"source": "source", "lang": "language", "
 
 
 async def prove_it(
-    parts: Parts, case: Case, found: Look, rule: Rule, alert: Alert, reason: Reason
+    parts: Parts, case: Case, found: Look, rule: Rule, alert: Alert, reason: Reason, moved: Mapping[str, Standing]
 ) -> tuple[Alert, list[Evidence]]:
-    """The alert with its record and the mentions to read first, and where these can be read."""
+    """The alert with its record and the mentions to read first, and where these can be read.
+
+    ``moved`` is how brands stand that are decided in the same round and may not be kept yet.
+    """
     if reason is Reason.RESOLVED:
         return alert, await alerts.links(parts.database, alert.evidence)
     if not isinstance(rule, Deterioration):
@@ -48,6 +52,7 @@ async def prove_it(
             limit=signal.strength.limit - (0.0 if signal.severity is Severity.CRITICAL else TICKET),
             ticks_per_month=signal.strength.ticks_per_month,
             use_risk=rule.counts == "risk",
+            usual=standing.usual,
             origin=origin,
         )
     record = Record(
@@ -57,7 +62,7 @@ async def prove_it(
         standing=standings.as_json(standing),
         origin=origin,
         proof=proof,
-        market=await _market(parts, case, onset_at),
+        market=await _market(parts, case, onset_at, moved),
         blind=found.blind,
     )
     shown = _shown(proof, found, signal)
@@ -87,15 +92,16 @@ async def _before(
     }
 
 
-async def _market(parts: Parts, case: Case, onset_at: datetime) -> Market:
+async def _market(parts: Parts, case: Case, onset_at: datetime, moved: Mapping[str, Standing]) -> Market:
     """How the brand's competitors stand at the same time."""
     names = parts.brands[case.brand].competitors
     kept = await votes.kept(parts.database, names)
     latest = await alerts.latest(parts.database, names)
     neighbours = []
     for name in names:
-        if name not in kept:
+        if name not in moved and name not in kept:
             continue
+        standing = moved[name] if name in moved else standings.from_json(kept[name].state)
         rules = parts.rules.get(name, ())
         firing = [
             alert
@@ -104,7 +110,7 @@ async def _market(parts: Parts, case: Case, onset_at: datetime) -> Market:
             and (alert := latest.get(fingerprint(name, rule.name))) is not None
             and alert.state is AlertState.FIRING
         ]
-        neighbours.append(_neighbour(name, standings.from_json(kept[name].state), firing[0] if firing else None))
+        neighbours.append(_neighbour(name, standing, firing[0] if firing else None))
     return market(onset_at, neighbours, now=case.now)
 
 
@@ -114,12 +120,13 @@ def _neighbour(name: str, standing: Standing, firing: Alert | None) -> Neighbour
         brand=name,
         evidence=max(standings.evidence_of(standing), _alerted(firing)),
         onset_at=firing.signal.onset_at if firing is not None else onset_of(standing),
-        mean_24h=day.x / day.n if day.n else None,
+        mean_24h=share(day.x / day.n, standing.usual) if day.n else None,
         count_24h=day.n,
         usual=standing.usual.mean,
         budget=standing.usual.budget,
         volume=standings.volume_score(standing),
         deff=standing.usual.deff,
+        sharpness=standing.usual.sharpness,
     )
 
 

@@ -10,7 +10,10 @@ from sqlmodel import SQLModel
 
 from listener import tables
 from listener.errors import StoreError
-from listener.store import Database, migrate
+from listener.store import Database, alerts, mentions, migrate, scoring, votes
+from listener.store.sources import SourceState
+from tests import alerting
+from tests.mentions import NOW, assessment, mention
 
 
 def _differences(connection: Connection) -> list[object]:
@@ -77,3 +80,40 @@ async def test_an_upgrade_keeps_the_assessments_and_gives_them_no_labels(databas
         (kept,) = (await connection.execute(select(tables.assessment))).all()
         assert await connection.run_sync(_differences) == []
     assert (kept.model, kept.p_negative, kept.labels, kept.abstained) == ("old@1", 0.7, None, None)
+
+
+async def test_an_upgrade_queues_what_was_scored_before_there_was_a_ledger(database: Database) -> None:
+    """Voices with a current assessment, for each of their brands; no copies, and nothing that waits for the model."""
+    long = "Bolt was so late that I walked all the way home in the rain, once again"
+    said = [
+        mention("1", long, brands=("bolt", "wolt")),
+        mention("2", long, source="news"),
+        mention("3", "Bolt was fine"),
+        mention("4", "Bolt was not scored yet"),
+    ]
+    for source in ("forum", "news"):
+        some = [one for one in said if one.source == source]
+        await mentions.save_poll(database, some, SourceState(name=source, fingerprint="f"), now=NOW)
+    claims = await scoring.claim(database, now=NOW, lease_secs=60, limit=2)
+    results = [scoring.Scored(claim=claim, assessment=assessment(0.9)) for claim in claims]
+    await scoring.save(database, results, now=NOW)
+    edited = mention("3", "Bolt was awful, edited")
+    await mentions.save_poll(database, [edited], SourceState(name="forum", fingerprint="f"), now=NOW)
+    await downgraded(database, "0002")
+    await migrate.prepare(database, auto_upgrade=True)
+    waiting = await votes.waiting(database, now=NOW, limit=99)
+    assert sorted((one.brand, one.ballot.mention) for one in waiting if one.ballot) == [
+        ("bolt", said[0].id),
+        ("wolt", said[0].id),
+    ]
+    assert len(waiting) == 2
+    assert await votes.ledger(database, "bolt") == []
+
+
+async def test_an_upgrade_and_back_keeps_the_alerts(database: Database) -> None:
+    fired = alerting.alert()
+    async with database.writing() as connection:
+        await alerts.write(connection, database.dialect, fired)
+    await downgraded(database, "0002")
+    await migrate.prepare(database, auto_upgrade=True)
+    assert await alerts.latest(database, ["acme"]) == {fired.fingerprint: fired}

@@ -29,7 +29,7 @@ from listener.protocols import Languages
 from listener.sentiment.scorer import on_thread
 from listener.store import Database, sources
 from tests.mentions import NOW, assessment
-from tests.running import Words, bench, result, said, turned
+from tests.running import Words, bench, result, turned
 
 
 async def test_what_matches_no_brand_is_counted_and_not_kept(database: Database) -> None:

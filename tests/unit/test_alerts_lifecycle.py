@@ -267,9 +267,7 @@ def test_the_end_of_its_time_says_nothing_of_recovery() -> None:
 
 def test_each_rule_has_its_patience() -> None:
     deterioration = Deterioration(name="d", resolve_after_secs=60, stale_after_secs=7200, reopen_within_secs=120)
-    assert patience_of(deterioration) == Patience(
-        resolve_after_secs=60, stale_after_secs=7200, reopen_within_secs=120
-    )
+    assert patience_of(deterioration) == Patience(resolve_after_secs=60, stale_after_secs=7200, reopen_within_secs=120)
     assert patience_of(HighRisk(name="h", cooldown_secs=90)) == Patience(resolve_after_secs=90, expires=True)
     assert patience_of(Blind(name="b", after_secs=70)) == Patience(resolve_after_secs=0.0, reopen_within_secs=70)
 

@@ -81,7 +81,7 @@ def of(channels: tuple[Channel, ...]) -> Signal:
 
 @pytest.mark.parametrize("proof", [None, alerting.proof_document()], ids=["without proof", "with proof"])
 @pytest.mark.parametrize("reason", BEGINNINGS)
-@pytest.mark.parametrize("channels", CHANNELS, ids=lambda channels: "+".join(channels))
+@pytest.mark.parametrize("channels", CHANNELS, ids="+".join)
 @pytest.mark.parametrize("severity", Severity)
 def test_every_beginning_of_every_channel_is_valid(
     channels: tuple[Channel, ...], reason: Reason, severity: Severity, proof: Frozen | None
@@ -96,7 +96,7 @@ def test_every_beginning_of_every_channel_is_valid(
 
 @pytest.mark.parametrize("proof", [None, alerting.proof_document(market=None)], ids=["without proof", "with proof"])
 @pytest.mark.parametrize("resolution", Resolution)
-@pytest.mark.parametrize("channels", CHANNELS, ids=lambda channels: "+".join(channels))
+@pytest.mark.parametrize("channels", CHANNELS, ids="+".join)
 def test_every_end_of_every_channel_is_valid(
     channels: tuple[Channel, ...], resolution: Resolution, proof: Frozen | None
 ) -> None:
@@ -204,9 +204,7 @@ def test_a_brand_that_only_cannot_be_heard_is_blind_and_not_in_trouble() -> None
     deaf = make_alert(rule="blind", severity=Severity.WARNING, signal=of((Channel.SOURCES,)))
     unheard = make_signal(condition=Condition.BLIND, severity=None, channels=())
     blind = payload.state_payload("acme", title="Acme", alerts=[deaf], signal=unheard, blind=True, now=NOW)
-    both = payload.state_payload(
-        "acme", title="Acme", alerts=[deaf, make_alert()], signal=unheard, blind=True, now=NOW
-    )
+    both = payload.state_payload("acme", title="Acme", alerts=[deaf, make_alert()], signal=unheard, blind=True, now=NOW)
     for state in (blind, both):
         check("state", as_json(state))
     assert (blind.state, blind.alert_id, blind.condition) == ("blind", None, Condition.BLIND)

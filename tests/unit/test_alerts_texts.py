@@ -41,10 +41,12 @@ def ended(resolution: Resolution, **changes: Any) -> Alert:
 def test_an_alert_in_english() -> None:
     assert words(firing(), Reason.FIRST, "en") == (
         "CRITICAL: Acme, far more complaints than usual",
-        "60% of the 60 mentions of Acme in the last hour tell of a negative experience; 20% is usual, 30% is the "
-        "budget. It began at about 11:40 UTC. Perception fell by 60 points within an hour (45 to 75); 8 is the limit. "
-        "The budget burns 2.0 times as fast as allowed; the month's is gone in 30 hours. "
-        f"The evidence is 20{SPACE}000 to 1; 2{SPACE}000 to 1 wakes somebody. Start with the linked mentions.",
+        (
+            "60% of the 60 mentions of Acme in the last hour tell of a negative experience; 20% is usual, 30% is the "
+            "budget. It began at about 11:40 UTC. Perception fell by 60 points within an hour (45 to 75); "
+            "8 is the limit. The budget burns 2.0 times as fast as allowed; the month's is gone in 30 hours. "
+            f"The evidence is 20{SPACE}000 to 1; 2{SPACE}000 to 1 wakes somebody. Start with the linked mentions."
+        ),
     )
 
 
@@ -195,13 +197,17 @@ def test_no_links_are_promised_when_there_are_none() -> None:
             ended(Resolution.RECOVERED),
             (
                 "Resolved: Acme, complaints are back near the usual",
-                "15% of the 60 mentions of Acme in the last hour tell of a negative experience; 20% is usual, 30% is "
-                "the budget. The alert lasted 80 h 5 min. There is nothing to do.",
+                (
+                    "15% of the 60 mentions of Acme in the last hour tell of a negative experience; 20% is usual, "
+                    "30% is the budget. The alert lasted 80 h 5 min. There is nothing to do."
+                ),
             ),
             (
                 "Lahenenud: Acme, kaebusi on jälle umbes nagu tavaliselt",
-                "Acme: viimase tunni jooksul räägib 60 mainimisest halvast kogemusest 15%, tavaliselt 20%, eelarve on "
-                "30%. Häire kestis 80 t 5 min. Midagi ei ole vaja teha.",
+                (
+                    "Acme: viimase tunni jooksul räägib 60 mainimisest halvast kogemusest 15%, tavaliselt 20%, "
+                    "eelarve on 30%. Häire kestis 80 t 5 min. Midagi ei ole vaja teha."
+                ),
             ),
         ),
         (
@@ -212,8 +218,10 @@ def test_no_links_are_promised_when_there_are_none() -> None:
             ),
             (
                 "Suletud ilma taastumiseta: Acme, keegi ei räägi",
-                "Acme: 3 päeva ei ole keegi midagi öelnud ja miski ei näita, kas see on möödas. "
-                "Häire kestis 80 t 5 min.",
+                (
+                    "Acme: 3 päeva ei ole keegi midagi öelnud ja miski ei näita, kas see on möödas. "
+                    "Häire kestis 80 t 5 min."
+                ),
             ),
         ),
         (

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks import nab
 from benchmarks._nab_scoring import LOW_FN, LOW_FP, Outcome, Series, outcome
 from listener.alerts.volume import (
     LEARNING_TICKS,
@@ -376,3 +378,17 @@ def test_outcomes_of_several_series_add_up() -> None:
     assert both.score() == pytest.approx(50)
     assert sum([outcome(SERIES, [800]), both], Outcome()).episodes == 1
     assert SERIES.scored_months == pytest.approx(9250 * 300 / 86400 / 30.4375)
+
+
+def test_the_benchmark_takes_any_series_without_other_detectors(tmp_path: Path) -> None:
+    times = [f"2015-03-{1 + at // 288:02} {at // 12 % 24:02}:{at % 12 * 5:02}:53" for at in range(2000)]
+    counts = [200 if 1500 <= at < 1506 else 5 for at in range(2000)]
+    for name in ("A", "B"):
+        rows = "".join(f"{at},{count}\n" for at, count in zip(times, counts, strict=True))
+        (tmp_path / f"Twitter_volume_{name}.csv").write_text("timestamp,value\n" + rows)
+        labels = {f"realTweets/Twitter_volume_{each}.csv": [[times[1450], times[1550]]] for each in ("A", "B")}
+        (tmp_path / "combined_windows.json").write_text(json.dumps(labels))
+        document = nab.measure(tmp_path, thin=False)
+        assert (document["best"]["found"], document["prototype"]["theta 7"]["found"]) == ((1, 1), (2, 2))[name == "B"]
+        assert (document["leave_one_out"] is None, document["peers"]) == (name == "A", {})
+        nab.show(document)

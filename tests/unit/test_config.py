@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from listener.alerts.rules import RULE_TYPES
-from listener.config import load
+from listener.alerts.rules import DEFAULT_RULES, RULE_TYPES, Deterioration
+from listener.app import load_settings, rules_of, thresholds_of
+from listener.config import Thresholds, load
 from listener.config.load import Schemas, plugged
 from listener.errors import ConfigError
 
@@ -44,9 +45,18 @@ type = "site"
 url = "https://example.com/reviews"
 brands = ["bolt"]
 
-[rules.negative_share]
-type = "negative_share"
-window_secs = 7200
+[brands.bolt.thresholds]
+budget = 0.3
+points_per_hour = 25
+points_per_day = 10
+false_alarms_per_month = 2
+
+[rules.deterioration]
+type = "deterioration"
+resolve_after_secs = 3600
+
+[rules.blind]
+type = "blind"
 """
 
 
@@ -68,7 +78,10 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert settings.service.instance == "tallinn"
     assert settings.brands["bolt"].title == "Bolt"
     assert plugged(settings, "sources", SCHEMAS)["reviews"].url == "https://example.com/reviews"
-    assert plugged(settings, "rules", SCHEMAS)["negative_share"].window_secs == 7200
+    assert plugged(settings, "rules", SCHEMAS)["deterioration"].resolve_after_secs == 3600
+    assert settings.brands["wolt"].thresholds == Thresholds()
+    own = settings.brands["bolt"].thresholds
+    assert (own.budget, own.points_per_hour, own.points_per_day, own.false_alarms_per_month) == (0.3, 25.0, 10.0, 2.0)
 
 
 def test_topics_keep_the_order_of_the_file(tmp_path: Path) -> None:
@@ -114,8 +127,31 @@ def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
         (('type = "site"\n', ""), "sources.reviews.type", "no type given"),
         (('url = "https://example.com/reviews"', "urll = 1"), "sources.reviews.urll", "did you mean 'url'?"),
         (('url = "https://example.com/reviews"\n', ""), "sources.reviews.url", "is missing"),
-        (("window_secs = 7200", "window_seconds = 7200"), "rules.negative_share.window_seconds", "'window_secs'"),
-        (("window_secs = 7200", "window_secs = 1"), "rules.negative_share.window_secs", "greater than or equal to 300"),
+        (
+            ("resolve_after_secs = 3600", "resolve_after = 3600"),
+            "rules.deterioration.resolve_after",
+            "'resolve_after_secs'",
+        ),
+        (
+            ("resolve_after_secs = 3600", "resolve_after_secs = 1"),
+            "rules.deterioration.resolve_after_secs",
+            "greater than or equal to 60",
+        ),
+        (
+            ("resolve_after_secs = 3600", "volume_critical = 5\nvolume_warning = 6"),
+            "rules.deterioration",
+            "critical would come before warning",
+        ),
+        (('type = "blind"', 'type = "negative_share"'), "rules.blind.type", "deterioration"),
+        (("budget = 0.3", "budget = 1.0"), "brands.bolt.thresholds.budget", "less than 1"),
+        (("budget = 0.3", "budgett = 0.3"), "brands.bolt.thresholds.budgett", "did you mean 'budget'?"),
+        (("points_per_hour = 25", "points_per_hour = 0"), "brands.bolt.thresholds.points_per_hour", "greater than 0"),
+        (("points_per_day = 10", "points_per_day = 201"), "brands.bolt.thresholds.points_per_day", "200"),
+        (
+            ("false_alarms_per_month = 2", "false_alarms_per_month = 0"),
+            "brands.bolt.thresholds.false_alarms_per_month",
+            "0.001",
+        ),
         (('competitors = ["wolt"]', 'competitors = ["volt"]'), "brands.bolt.competitors", "[brands.volt]"),
         (('brands = ["bolt"]', 'brands = ["bolb"]'), "sources.reviews.brands", "did you mean 'bolt'?"),
         (('instance = "tallinn"', 'instance = "Tal/#"'), "service.instance", "should match pattern"),
@@ -155,11 +191,11 @@ def test_each_fault_names_place_and_fix(tmp_path: Path, change: tuple[str, str],
 
 
 def test_all_faults_come_at_once(tmp_path: Path) -> None:
-    text = GOOD.replace('type = "site"', 'type = "sight"').replace('names = ["Wolt"]', "").replace("7200", "1")
+    text = GOOD.replace('type = "site"', 'type = "sight"').replace('names = ["Wolt"]', "").replace("3600", "1")
     assert set(faults(tmp_path, text)) == {
         "sources.reviews.type",
         "brands.wolt.names",
-        "rules.negative_share.window_secs",
+        "rules.deterioration.resolve_after_secs",
     }
 
 
@@ -199,3 +235,45 @@ def test_no_fault_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LISTENER_SOURCES__REVIEWS__INTERVAL_SECS", "hunter2")
     text = GOOD.replace('type = "site"', 'type = "site"\ntoken = "hunter2"')
     assert "hunter2" not in str(faults(tmp_path, text))
+
+
+# ------------------------------------------------------------------------------------------------------------- rules
+
+RULES = """
+[brands.bolt]
+names = ["Bolt"]
+[brands.bolt.thresholds]
+budget = 0.3
+points_per_day = 10
+
+[brands.wolt]
+names = ["Wolt"]
+
+[rules.worse]
+type = "deterioration"
+budget = 0.2
+false_alarms_per_month = 3
+"""
+
+
+def test_a_brands_own_thresholds_fit_its_rules(tmp_path: Path) -> None:
+    fitted = thresholds_of(load_settings(write(tmp_path, RULES)))
+    bolt, wolt = (next(one for one in fitted[name] if isinstance(one, Deterioration)) for name in ("bolt", "wolt"))
+    assert (bolt.name, bolt.budget, bolt.points_per_day, bolt.false_alarms_per_month) == ("worse", 0.3, 10.0, 3.0)
+    assert (wolt.name, wolt.budget, wolt.points_per_day) == ("worse", 0.2, None)
+
+
+def test_without_rules_there_are_all_with_their_defaults(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, RULES.split("[rules.worse]", maxsplit=1)[0]))
+    assert rules_of(settings) == list(DEFAULT_RULES)
+    assert [rule.type for rule in DEFAULT_RULES] == ["deterioration", "high_risk", "blind"]
+
+
+def test_two_rules_of_a_type_are_a_fault(tmp_path: Path) -> None:
+    """A brand has one budget, and its alerts must not compete."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, RULES + '[rules.again]\ntype = "deterioration"\n'))
+    (fault,) = caught.value.faults
+    assert fault.path == "rules.again"
+    assert fault.problem == "is a second rule of type 'deterioration', beside 'worse'"
+    assert "[brands.NAME.thresholds]" in fault.fix
