@@ -132,6 +132,18 @@ def step(at_tick: int, times: float) -> Callable[[Ints], Floats]:
     return lambda ticks: np.where(ticks >= at_tick, times, 1.0)
 
 
+def pulse(from_tick: int, to_tick: int, times: float) -> Callable[[Ints], Floats]:
+    """The share is multiplied for a while."""
+    return lambda ticks: np.where((ticks >= from_tick) & (ticks < to_tick), times, 1.0)
+
+
+def wave(from_tick: int, half_ticks: int, size: float) -> Callable[[Ints], Floats]:
+    """The share is so much higher, then so much lower than usual, by turns."""
+    return lambda ticks: np.where(
+        ticks < from_tick, 1.0, 1.0 + size * (1 - 2 * ((ticks - from_tick) // half_ticks % 2))
+    )
+
+
 def ramp(at_tick: int, ticks_long: int, times: float) -> Callable[[Ints], Floats]:
     """The share rises linearly to so many times, and stays there."""
     return lambda ticks: 1.0 + (times - 1.0) * np.clip((ticks - at_tick) / ticks_long, 0.0, 1.0)

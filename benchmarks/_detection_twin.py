@@ -84,6 +84,8 @@ class Twin:
         self.lead = np.zeros(self.wealth.shape)
         self.since = np.zeros(self.wealth.shape, int)
         self.events: list[list[Event]] = [[] for _ in range(brands)]
+        self.paths: list[Floats] | None = None  # the wealth of every brand by tick, if a list is put here
+        self.known: dict[int, Learned] = {}  # by block, likewise
         self._in_order: dict[int, tuple[Ints, Floats]] = {}
 
     def run(self, first_tick: int) -> list[list[Event]]:
@@ -123,7 +125,7 @@ class Twin:
         b = np.clip(mean + (allowed - mean) * sharpness, budget.BUDGET_MIN, budget.BUDGET_MAX)[:, None]
         aims = np.asarray(evidence.AIMS)
         stakes = (np.minimum(aims * b, (1 + b) / 2) - b) / (b * (1 - b))
-        more = (deff - 1)[:, None] if rules.tempered else 0.0
+        more = (deff - 1)[:, None] * rules.tempered
         tempers = 1 + more * (1 + evidence.SKEW * (aims - 1))
         over = np.asarray(self.votes.levels)[None, :] - b
         gains = np.log1p(stakes[:, None] * over[:, :, None]) / tempers[:, None]
@@ -170,13 +172,16 @@ class Twin:
             for brand in _where(self.ends == tick):
                 self._end(brand, tick)
             have = self.wealth.mean(1)
+            if self.paths is not None:
+                self.paths.append(have)
+                self.known[block] = known
             enough = (have >= limits[:, at] / TICKET) & (self.state == CALM)
             enough |= (have >= limits[:, at]) & (self.state == WARNED)
             for brand in _where(enough):
                 self._breach(brand, tick, last, page=have[brand] >= limits[brand, at], known=known)
 
     def _breach(self, brand: int, tick: int, last: int, *, page: bool, known: Learned) -> None:
-        if self.rules.gate and not self._burning(brand, tick, known):
+        if self.rules.gate and not self.burning(brand, tick, known):
             return
         if self.state[brand] == CALM:
             self.events[brand].append(Event(tick, "ticket"))
@@ -191,7 +196,9 @@ class Twin:
             if self.rules.once:
                 self.ends[brand] = -1
 
-    def _burning(self, brand: int, tick: int, known: Learned) -> bool:
+    def burning(self, brand: int, tick: int, known: Learned) -> bool:
+        """Whether the allowance of a brand burns at the end of a tick."""
+
         def share(mean: float) -> float:
             rise = (mean - known.mean[brand]) / known.sharpness[brand]
             return min(max(float(known.mean[brand] + rise), 0.0), 1.0)
@@ -243,7 +250,9 @@ def calm(when: Ints, running: Floats, ticks: Ints, allowed: float) -> tuple[Flag
     two = upto - np.searchsorted(when, ticks - 24, side="right")
     mean_recent = (running[upto] - running[upto - recent]) / np.maximum(recent, 1)
     mean_two = (running[upto] - running[upto - two]) / np.maximum(two, 1)
-    within = (recent > 0) & (mean_recent < allowed) & ((two == 0) | (mean_two < allowed))
+    within = (
+        (recent > 0) & ((two >= budget.RECENT_VOTES) | (mean_recent < allowed)) & ((two == 0) | (mean_two < allowed))
+    )
     return within, upto == np.searchsorted(when, ticks - STALE_TICKS, side="right")
 
 

@@ -26,8 +26,8 @@ from pathlib import Path
 from statistics import correlation
 from typing import Any
 
+from benchmarks._remembered import Remembered
 from benchmarks.machine import machine
-from benchmarks.remembered import Remembered
 from listener.alerts.rules import DEFAULT_RULES
 from listener.backtest import Event, Heard, Labelled, Plan, Track, read_history, replay, run
 from listener.backtest.compare import Lived, lived

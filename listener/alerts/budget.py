@@ -93,7 +93,8 @@ def usual(
     squares = math.fsum(one.squares for one in past)
     mean = (total + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS)
     variance = max((squares + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS) - mean * mean, VARIANCE_MIN)
-    sharpness = min(max(variance / (mean * (1 - mean)), SHARPNESS_MIN), 1.0) if allowance.calibrated else 1.0
+    certain = max(mean * (1 - mean), VARIANCE_MIN)  # the variance if x were labels
+    sharpness = min(max(variance / certain, SHARPNESS_MIN), 1.0) if allowance.calibrated else 1.0
     deff = design_effect(past, mean, variance, fleet_deff)
     at_most = _at_most(total, count, fleet_mean, deff * sharpness)
     share_at_most = mean + (at_most - mean) / sharpness
@@ -169,11 +170,14 @@ def burning(count_1h: float, mean_1h: float, count_24h: float, mean_24h: float, 
 
 
 def recovered(count_recent: float, mean_recent: float, count_2h: float, mean_2h: float, budget: float) -> bool:
-    """Whether the brand is within its budget again: by its recent votes and, if anybody spoke, by the last two hours.
+    """Whether the brand is within its budget again: by the last two hours and, if few spoke, by its recent votes too.
 
-    An alert resolves when this has held for two hours. Without recent votes nothing tells that it is over.
+    An alert resolves when this has held for two hours. Without recent votes nothing tells that it is over. Where more
+    speak in two hours than are recent, the recent ones are the last minutes, and would swing by chance.
     """
-    return count_recent > 0 and burn(mean_recent, budget) < 1 and (not count_2h or burn(mean_2h, budget) < 1)
+    if not count_recent or (count_2h and burn(mean_2h, budget) >= 1):
+        return False
+    return count_2h >= RECENT_VOTES or burn(mean_recent, budget) < 1
 
 
 def recent_votes(ages_secs: Sequence[float]) -> int:

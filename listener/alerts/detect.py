@@ -11,7 +11,6 @@ from listener.alerts.rules import Deterioration
 from listener.alerts.standing import (
     Standing,
     evidence_of,
-    fall_allowed,
     perception,
     streams_of,
     volume_score,
@@ -22,7 +21,7 @@ from listener.domain import Channel, Condition, Rate, Severity, Signal, Strength
 TICKET = math.log(10.0)  # a warning asks for a tenth of the evidence that a page asks for
 HOUR_MENTIONS = 10  # with so many, the last hour is shown; with fewer the last day
 VOLUME_TICKS = 36  # the longest stretch over which mentions are added up
-VOLUME_CALM = 0.5  # of the score that is a warning: below it the number of mentions is calm
+VOLUME_CALM = 0.5  # of the score that wakes somebody: below it the number of mentions is calm
 TICKS_PER_MONTH = 30 * 288
 DAYS_PER_MONTH = 30
 
@@ -150,7 +149,7 @@ def _share(standing: Standing, seen: Sums) -> float:
 
 def _falling(rule: Deterioration, rates: tuple[Rate, ...]) -> bool:
     """Whether perception falls faster, within the hour or the day, than the user's threshold."""
-    return fall_allowed(rule) is not None and any(
+    return rule.fall_allowed is not None and any(
         not rate.implied and rate.points is not None and -rate.points >= rate.threshold for rate in rates
     )
 

@@ -73,21 +73,21 @@ def add(wealth: Wealth, bet: Bets, tick: int, values: Iterable[tuple[float, floa
 
     A tick before the open one counts as the open one. What is added in one tick may come in several calls.
     """
-    carried, opened, lead, since = wealth.carried, wealth.opened, wealth.lead, wealth.since
+    carried, lead, since = wealth.carried, wealth.lead, wealth.since
+    step = list(wealth.opened)
     if tick > wealth.tick:
-        grown = [done + step for done, step in zip(carried, opened, strict=True)]
-        best = [done + step for done, step in zip(lead, opened, strict=True)]
-        carried = tuple(_softplus(one) for one in grown)
-        since = tuple(began if one > 0 else tick for one, began in zip(best, since, strict=True))
-        lead = tuple(max(one, 0.0) for one in best)
-        opened = (0.0,) * len(carried)
+        best = [done + gain for done, gain in zip(lead, step, strict=True)]
+        carried = tuple([_softplus(done + gain) for done, gain in zip(carried, step, strict=True)])
+        since = tuple([began if one > 0 else tick for one, began in zip(best, since, strict=True)])
+        lead = tuple([one if one > 0 else 0.0 for one in best])
+        step = [0.0] * len(step)
     else:
         tick = wealth.tick
     log1p, budget = math.log1p, bet.budget
-    step = list(opened)
+    staked = tuple(enumerate(zip(bet.stakes, bet.tempers, strict=True)))
     for x, count in values:
         over = x - budget
-        for index, (stake, temper) in enumerate(zip(bet.stakes, bet.tempers, strict=True)):
+        for index, (stake, temper) in staked:
             step[index] += count * log1p(stake * over) / temper
     return Wealth(tick=tick, carried=carried, opened=tuple(step), lead=lead, since=since)
 

@@ -78,6 +78,12 @@ class Deterioration(_Rule):
         default=3 * 86400, ge=3600, le=30 * 86400, description="After such a silence the alert is closed: no data"
     )
 
+    @property
+    def fall_allowed(self) -> float | None:
+        """By how much dissatisfaction (0..1) may rise within an hour or a day; None where the user sets no limit."""
+        limits = [points for points in (self.points_per_hour, self.points_per_day) if points is not None]
+        return min(limits) / 200.0 if limits else None
+
     def shared(self, brands: int) -> Self:
         """The rule with each brand's part of the fleet's false alarms: their rates add up, whatever depends on what."""
         if self.false_alarms_per_month_fleet is None or not brands:

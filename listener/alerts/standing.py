@@ -106,8 +106,8 @@ class Counted:
 
 def fingerprint(rule: Deterioration) -> str:
     """What of a rule the evidence depends on: with another one it begins anew."""
-    parts = [rule.counts, rule.budget, rule.budget_ratio, rule.budget_points, rule.points_per_hour, rule.points_per_day]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    parts = [rule.budget, rule.budget_ratio, rule.budget_points, rule.points_per_hour, rule.points_per_day]
+    return f"{rule.counts}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
 
 
 def needs_past(standing: Standing | None, ballots: Sequence[Ballot], *, rule: Deterioration, now: datetime) -> bool:
@@ -126,12 +126,15 @@ def count(
     fleet: Fleet,
     past: Sequence[Past] | None,
     firing_from_at: datetime | None = None,
+    frozen: bool = False,
     blind: bool = False,
 ) -> Counted:
     """Count ``ballots`` (of one brand, in any order) at ``now``.
 
     ``past`` are the blocks of 29 days, needed where ``needs_past`` says so. ``firing_from_at`` is the onset of the
-    alert that fires, if one does: what is said from then on does not become usual. While ``blind`` the number of
+    alert that pages, if one does: what is said from then on does not become usual. While ``frozen`` nothing is learned:
+    an alert is over when the brand is within the budget that it was judged by, not when the budget has grown. While
+    ``blind`` the number of
     mentions is not followed, since silence means nothing then.
     """
     ballots = sorted(ballots, key=lambda one: (one.at, one.mention))
@@ -141,7 +144,7 @@ def count(
     added = sums.blocks(ballots, rule, firing_from_at, block)
     if standing is not None and tick < standing.tick:
         tick, block = standing.tick, standing.block  # a clock set back: no time has passed
-    if standing is None or past is not None:
+    if standing is None or (past is not None and (not frozen or standing.config != fingerprint(rule))):
         known = sums.joined(past or (), sums.blocks(history, rule, firing_from_at, block))
         standing = _learned(standing, known, rule=rule, tick=tick, block=block, fleet=fleet)
     votes = _votes(standing, history, now, news=False) + _votes(standing, news, now, news=True, first=len(history))
@@ -218,12 +221,6 @@ def perception(dissatisfaction: float) -> float:
     return 100.0 * (1.0 - 2.0 * dissatisfaction)
 
 
-def fall_allowed(rule: Deterioration) -> float | None:
-    """By how much dissatisfaction (0..1) may rise within an hour or a day; None where the user sets no such limit."""
-    limits = [points for points in (rule.points_per_hour, rule.points_per_day) if points is not None]
-    return min(limits) / 200.0 if limits else None
-
-
 def as_json(standing: Standing) -> dict[str, Any]:
     """The standing as JSON values, exactly; what it is made of stands as lists of its fields in order."""
     document = {name: getattr(standing, name) for name in Standing.__dataclass_fields__}
@@ -291,7 +288,7 @@ def _learned(
     )
     risk = [Block(one.sums.slot, one.sums.n, one.sums.x, one.sums.xx, one.left_out) for one in known]
     dissatisfaction = [Block(one.sums.slot, one.sums.n, one.sums.y, one.sums.yy, one.left_out) for one in known]
-    fall = fall_allowed(rule)
+    fall = rule.fall_allowed
     usual = budget.usual(risk, now_block=block, fleet_mean=fleet.x, allowance=allowance, fleet_deff=fleet.deff)
     usual_rate = budget.usual(
         dissatisfaction, now_block=block, fleet_mean=fleet.y, allowance=Allowance(ratio=1.0, points=fall or 0.0)
@@ -304,6 +301,7 @@ def _learned(
     position = 0 if before is None else before.position
     wealth = evidence.start(tick)
     rate = None if fall is None else wealth
+    alike = before is not None and before.config.startswith(f"{rule.counts}-")  # the sums are of the same x
     return Standing(
         config=config,
         tick=tick,
@@ -314,9 +312,9 @@ def _learned(
         usual_rate=usual_rate,
         wealth=wealth,
         wealth_rate=rate,
-        ticks=() if before is None else before.ticks,
-        hours=() if before is None else before.hours,
-        recent=() if before is None else before.recent,
+        ticks=before.ticks if alike and before is not None else (),
+        hours=before.hours if alike and before is not None else (),
+        recent=before.recent if alike and before is not None else (),
         # From now on: history comes in piece by piece, and what has not come yet would be taken for silence.
         volume=volume.observe(volume.start(), tick, {}) if before is None else before.volume,
         sources=() if before is None else before.sources,

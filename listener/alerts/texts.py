@@ -247,7 +247,7 @@ def _estonian_volume(signal: Signal) -> list[str]:
     strength = signal.strength
     if strength is None or Channel.VOLUME not in signal.channels:
         return []
-    return [f"Kaebusi tuli 3 tunniga {strength.volume_seen:.0f}, tavaliselt {_few(strength.volume_usual)}."]
+    return [f"Kaebusi tuli 3 tunniga {strength.volume_seen:.0f}, tavaliselt {_comma(_few(strength.volume_usual))}."]
 
 
 def _estonian_rate(signal: Signal) -> list[str]:
@@ -256,7 +256,7 @@ def _estonian_rate(signal: Signal) -> list[str]:
         return []
     within = "tunniga" if rate.per == "hour" else "ööpäevaga"
     bounds = f"{_fall(rate.high)} kuni {_fall(rate.low)}"
-    return [f"Maine langes {within} {_fall(rate.points)} punkti ({bounds}); piir on {_few(rate.threshold)}."]
+    return [f"Maine langes {within} {_fall(rate.points)} punkti ({bounds}); piir on {_comma(_few(rate.threshold))}."]
 
 
 def _estonian_burn(signal: Signal) -> list[str]:
@@ -264,7 +264,7 @@ def _estonian_burn(signal: Signal) -> list[str]:
     if found is None:
         return []
     burn, gone = found
-    text = f"Eelarve kulub {burn:.1f} korda lubatust kiiremini"
+    text = f"Eelarve kulub {_comma(f'{burn:.1f}')} korda lubatust kiiremini"
     if gone is not None:
         text += "; kuu eelarve on läbi" if gone <= 0 else f"; kuu eelarve saab läbi {_estonian_hours(gone)} pärast"
     return [f"{text}."]
@@ -341,6 +341,11 @@ def _number(count: int | None) -> str:
 
 def _few(value: float) -> str:
     return f"{value:.1f}" if value < 10 and round(value, 1) != round(value) else f"{value:.0f}"  # noqa: PLR2004
+
+
+def _comma(number: str) -> str:
+    """As Estonian writes decimals."""
+    return number.replace(".", ",")
 
 
 def _fall(points: float | None) -> str:

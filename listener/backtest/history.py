@@ -15,7 +15,7 @@ from listener.matching.topics import Topics
 from listener.normalise import normalise
 from listener.protocols import Languages
 from listener.sources.file import File
-from listener.store import Database, votes
+from listener.store import Database, ledger, votes
 
 SOURCE = "backtest"
 BALLOT_FIELDS = tuple(Ballot.__dataclass_fields__)
@@ -116,7 +116,7 @@ async def stored(
     """
     heard = [
         Heard(vote.counted_at if late and vote.news else vote.at, ballot_of(vote))
-        for vote in await votes.ledger(database, brand, since_at=since_at)
+        for vote in await ledger.read(database, brand, since_at=since_at)
     ]
     heard += [
         Heard(one.at, one) for one in await votes.uncounted(database, brand) if since_at is None or one.at >= since_at

@@ -20,7 +20,7 @@ from listener.matching import Matcher
 from listener.metrics import Metrics
 from listener.pipeline import Parts, deliver, evaluate, refresh, score
 from listener.sentiment.scorer import ThreadedScorer
-from listener.store import Database, mentions, migrate, votes
+from listener.store import Database, mentions, migrate
 from listener.store.sources import SourceState
 
 STORE_AT_A_TIME = 500
@@ -64,7 +64,7 @@ async def run(plan: Plan) -> dict[str, list[Heard]]:
             await migrate.upgrade(database)
             async with plan.scorer() as scorer:
                 await _replay(plan, database, scorer)
-            return {brand: await stored(database, brand, late=False) for brand in await votes.followed(database)}
+            return {brand: await stored(database, brand, late=False) for brand in plan.history.brands}
         finally:
             await database.close()
 

@@ -75,8 +75,8 @@ def show_advice(advice: Advice, titles: Mapping[str, str]) -> None:
         )
     err.print(table)
     err.print(
-        "promise: false_alarms_per_month; ratio: budget_ratio; volume: volume_critical; found: how soon 2 or 3 times as "
-        "many complaints are, the median of those found within a week"
+        "promise: false_alarms_per_month; ratio: budget_ratio; volume: volume_critical; found: how soon 2 or 3 times "
+        "as many complaints are, the median of those found within a week"
     )
     for note in advice.notes:
         err.print(escape(f"Note: {note}."))

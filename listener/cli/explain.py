@@ -23,7 +23,7 @@ from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out
 from listener.config import Settings
 from listener.domain import Alert, Evidence, Vote
 from listener.errors import ConfigError, Fault
-from listener.store import Database, alerts, votes
+from listener.store import Database, alerts, ledger
 
 BEFORE = timedelta(days=3)  # of what was usual is drawn
 MARKS = {True: "same to the last bit", False: "DIFFERS"}
@@ -82,8 +82,8 @@ def _only(found: list[Alert], start: str) -> Alert:
 
 async def _votes(database: Database, brand: str, record: Record) -> tuple[list[Vote], list[Vote]]:
     last = record.signal.position
-    counted = await votes.ledger(database, brand, after=record.origin.position, until=last)
-    return counted, await votes.ledger(database, brand, until=last, since_at=record.decided_at - RECENT)
+    counted = await ledger.read(database, brand, after=record.origin.position, until=last)
+    return counted, await ledger.read(database, brand, until=last, since_at=record.decided_at - RECENT)
 
 
 async def _chart(database: Database, alert: Alert, record: Record) -> Chart | None:
@@ -91,10 +91,10 @@ async def _chart(database: Database, alert: Alert, record: Record) -> Chart | No
     if strength is None or signal.onset_at is None:
         return None
     since_at: datetime = signal.onset_at - BEFORE
-    shown = await votes.ledger(database, alert.brand, until=signal.position, since_at=since_at)
+    shown = await ledger.read(database, alert.brand, until=signal.position, since_at=since_at)
     if not shown:
         return None
-    after = await votes.ledger(database, alert.brand, after=record.origin.position, until=signal.position)
+    after = await ledger.read(database, alert.brand, after=record.origin.position, until=signal.position)
     whole = {one.position: one for one in [*shown, *after]}
     return chart(
         [whole[position] for position in sorted(whole)],

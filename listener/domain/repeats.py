@@ -1,6 +1,6 @@
 """One vote per author, and per conversation, in 24 hours: which voices only repeat one that was counted. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from listener.domain.votes import Ballot, Repeats
@@ -30,6 +30,20 @@ def repeated(ballots: Iterable[Ballot], spoken: Spoken) -> dict[str, Repeats]:
         for each in keys:
             spoken.setdefault(each, []).append(one.at)
     return found
+
+
+def repeated_by_brand(
+    found: Iterable[tuple[str, Ballot]], spoken: Mapping[str, Spoken]
+) -> dict[tuple[str, str], Repeats]:
+    """The same for ballots of several brands, by (brand, mention)."""
+    by_brand: dict[str, list[Ballot]] = {}
+    for brand, one in found:
+        by_brand.setdefault(brand, []).append(one)
+    return {
+        (brand, mention): kind
+        for brand, ballots in by_brand.items()
+        for mention, kind in repeated(ballots, spoken.get(brand, {})).items()
+    }
 
 
 def _near(times: Iterable[datetime], at: datetime) -> bool:

@@ -15,7 +15,7 @@ from listener.config import Brand
 from listener.config.models import DigestOptions
 from listener.domain import AlertState, Notification, Reason, Severity, stable_id
 from listener.pipeline.parts import Parts
-from listener.store import Database, alerts, digests, votes
+from listener.store import Database, alerts, digests, ledger
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ async def read_digest(
     drifts: dict[str, Drift] = {}
     for name, brand in brands.items():
         if brand.alerts:
-            past = await votes.past(database, name, first_slot=block - HISTORY_BLOCKS, last_slot=block)
+            past = await ledger.past(database, name, first_slot=block - HISTORY_BLOCKS, last_slot=block)
             blocks = [Block(one.sums.slot, one.sums.n, one.sums.x, one.sums.xx, one.left_out) for one in past]
             drifts[name] = drift(blocks, now_block=block)
     return digest_payload(

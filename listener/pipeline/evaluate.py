@@ -19,7 +19,7 @@ from listener.domain import Alert, AlertState, Reason, Severity
 from listener.pipeline.look import Case, Look, look, main_rule
 from listener.pipeline.parts import Parts
 from listener.pipeline.prove import prove_it
-from listener.store import alerts, sources, votes
+from listener.store import alerts, ledger, sources, votes
 from listener.store.votes import Change, Kept, Waiting
 
 log = structlog.get_logger()
@@ -133,7 +133,7 @@ async def _case(
     past = None
     if standings.needs_past(standing, ballots, rule=main_rule(rules), now=now):
         block = sums.tick_of(now) // BLOCK_TICKS
-        past = await votes.past(parts.database, name, first_slot=block - KEPT_BLOCKS)
+        past = await ledger.past(parts.database, name, first_slot=block - KEPT_BLOCKS)
     return Case(
         brand=name,
         rules=rules,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from listener.alerts import standing as standings
 from listener.alerts import sums
 from listener.alerts.blind import Ear, blindness, deaf, is_blind
-from listener.alerts.budget import BLOCK_TICKS
+from listener.alerts.budget import BLOCK_TICKS, LEFT_OUT_AFTER_ALERT_BLOCKS, TICK_SECS
 from listener.alerts.detect import detect
 from listener.alerts.highrisk import judge
 from listener.alerts.lifecycle import Transition, advance, patience_of
@@ -26,6 +26,8 @@ from listener.domain import (
     fingerprint,
 )
 
+# What has been bad for longer than this is what is usual now.
+NEW_NORMAL = timedelta(seconds=LEFT_OUT_AFTER_ALERT_BLOCKS * BLOCK_TICKS * TICK_SECS)
 ALERTING = frozenset({Reason.FIRST, Reason.WORSENED, Reason.REOPENED})
 
 
@@ -81,6 +83,7 @@ def look(case: Case) -> Look:
         fleet=case.fleet,
         past=case.past,
         firing_from_at=firing_from_at,
+        frozen=firing is not None and _fires(firing) and case.now - _onset(firing) < NEW_NORMAL,
         blind=blind,
     )
     signal = detect(rule, brand=case.brand, standing=counted.standing, now=case.now, blind=blind)
@@ -101,7 +104,9 @@ def look(case: Case) -> Look:
         transitions.append((one, transition))
         paging = transition.alert is not None and _pages(transition.alert) and transition.reason in ALERTING
         if isinstance(one, Deterioration) and paging and signal.onset_at is not None:
-            left_out_from = sums.tick_of(signal.onset_at) // BLOCK_TICKS
+            # Mentions come late: what was counted now and said before the onset tells of the trouble too.
+            said_at = min([signal.onset_at, *(vote.at for vote in counted.votes if vote.news)])
+            left_out_from = sums.tick_of(said_at) // BLOCK_TICKS
         if isinstance(one, Deterioration) and transition.reason is Reason.RESOLVED:
             standing = standings.restarted(standing)
     return Look(
@@ -172,9 +177,13 @@ def _blind(case: Case) -> tuple[bool, dict[str, Signal]]:
     return blind, signals
 
 
+def _fires(alert: Alert) -> bool:
+    return alert.state is AlertState.FIRING
+
+
 def _pages(alert: Alert) -> bool:
     """Whether what is said now is trouble, and must not become usual: for less the usual would be drawn downwards."""
-    return alert.state is AlertState.FIRING and alert.severity is Severity.CRITICAL
+    return _fires(alert) and alert.severity is Severity.CRITICAL
 
 
 def _onset(alert: Alert) -> datetime:

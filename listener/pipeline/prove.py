@@ -18,7 +18,7 @@ from listener.alerts.standing import Standing
 from listener.domain import Alert, AlertState, Channel, Evidence, Reason, Severity, Signal, fingerprint
 from listener.pipeline.look import Case, Look
 from listener.pipeline.parts import Parts
-from listener.store import alerts, votes
+from listener.store import alerts, ledger, votes
 
 LINKS = 3  # mentions that an alert shows
 BEFORE = timedelta(days=28)  # what the change is compared with
@@ -40,7 +40,7 @@ async def prove_it(
     signal, standing = found.signal, found.counted.standing
     onset_at = signal.onset_at or case.now
     origin = standings.origin_of(standing, sums.tick_of(onset_at))
-    counted = [*await votes.ledger(parts.database, case.brand, after=origin.position), *found.counted.votes]
+    counted = [*await ledger.read(parts.database, case.brand, after=origin.position), *found.counted.votes]
     counted = [one for one in counted if one.position > origin.position]
     proof = None
     if counted and signal.strength is not None:
@@ -82,7 +82,7 @@ async def _before(
     parts: Parts, case: Case, rule: Deterioration, onset_at: datetime
 ) -> Mapping[Dimension, Sequence[Group]]:
     """What was usual in the four weeks before, by source, language and topic."""
-    found = await votes.groups(parts.database, case.brand, since_at=onset_at - BEFORE, until_at=onset_at)
+    found = await ledger.groups(parts.database, case.brand, since_at=onset_at - BEFORE, until_at=onset_at)
     return {
         DIMENSIONS[name]: [
             Group(key=key or "unknown", count=float(count), total=risk if rule.counts == "risk" else float(negative))

@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.dedupe import is_somebody
-from listener.domain import Alert, Assessment, Ballot, Notification, Past, Probabilities, Repeats, Sums, Vote
-from listener.domain.repeats import REPEAT, Spoken, key_of, repeated
-from listener.store import alerts
+from listener.domain import Alert, Assessment, Ballot, Notification, Past, Probabilities, Repeats, Vote
+from listener.domain.repeats import REPEAT, Spoken, key_of, repeated_by_brand
+from listener.store import alerts, ledger
 from listener.store.database import Database, chunks, insert_into
 from listener.tables import assessment, ballot, block, mention, mention_brand, standing, vote
 
@@ -139,49 +139,6 @@ async def fleet(database: Database) -> tuple[float, float, float] | None:
     return (row[1] / row[0], row[2] / row[0], row[3] / row[0]) if row[0] else None
 
 
-async def past(database: Database, brand: str, *, first_slot: int, last_slot: int | None = None) -> list[Past]:
-    """The brand's blocks of six hours from ``first_slot`` on, up to and without ``last_slot``."""
-    chosen = select(block).where(block.c.brand == brand, block.c.slot >= first_slot).order_by(block.c.slot)
-    if last_slot is not None:
-        chosen = chosen.where(block.c.slot < last_slot)
-    async with database.reading() as connection:
-        return [
-            Past(sums=Sums(row.slot, row.n, row.negative, row.x, row.xx, row.y, row.yy), left_out=row.left_out)
-            for row in await connection.execute(chosen)
-        ]
-
-
-async def ledger(
-    database: Database, brand: str, *, after: int = 0, until: int | None = None, since_at: datetime | None = None
-) -> list[Vote]:
-    """The brand's votes in order: positions above ``after``, up to ``until``, said from ``since_at`` on."""
-    chosen = select(vote).where(vote.c.brand == brand, vote.c.position > after).order_by(vote.c.position)
-    if until is not None:
-        chosen = chosen.where(vote.c.position <= until)
-    if since_at is not None:
-        chosen = chosen.where(vote.c.at >= since_at)
-    async with database.reading() as connection:
-        return [_vote(row) for row in await connection.execute(chosen)]
-
-
-async def groups(
-    database: Database, brand: str, *, since_at: datetime, until_at: datetime
-) -> dict[str, list[tuple[str | None, int, float, int]]]:
-    """The votes said in [``since_at``, ``until_at``) by source, lang, topic: (key, votes, sum of risks, negative)."""
-    found: dict[str, list[tuple[str | None, int, float, int]]] = {}
-    async with database.reading() as connection:
-        for name in ("source", "lang", "topic"):
-            column = vote.c[name]
-            rows = await connection.execute(
-                select(column, func.count(), func.sum(vote.c.risk), func.sum(case((vote.c.negative, 1), else_=0)))
-                .where(vote.c.brand == brand, vote.c.at >= since_at, vote.c.at < until_at, vote.c.repeats.is_(None))
-                .group_by(column)
-                .order_by(column)
-            )
-            found[name] = [(row[0], int(row[1]), float(row[2]), int(row[3])) for row in rows]
-    return found
-
-
 async def save(database: Database, changes: Sequence[Change], *, now: datetime) -> bool:
     """Keep all ``changes`` in one transaction; False, and nothing kept, when another daemon counted one of them."""
     try:
@@ -223,7 +180,7 @@ async def _leave_out(connection: AsyncConnection, change: Change) -> None:
 
 
 async def _append(connection: AsyncConnection, changes: Sequence[Change]) -> None:
-    rows = [_ledger_row(change.brand, one, change.rows[one.mention]) for change in changes for one in change.votes]
+    rows = [ledger.row_of(change.brand, one, change.rows[one.mention]) for change in changes for one in change.votes]
     if rows:
         await connection.execute(vote.insert(), rows)
 
@@ -363,29 +320,7 @@ async def _repeats(connection: AsyncConnection, found: Sequence[tuple[str, Ballo
             )
             for row in rows:
                 spoken[row.brand].setdefault((what, row.key), []).append(row.at)
-    by_brand: dict[str, list[Ballot]] = defaultdict(list)
-    for brand, one in found:
-        by_brand[brand].append(one)
-    return {
-        (brand, mention): kind
-        for brand, some_ballots in by_brand.items()
-        for mention, kind in repeated(some_ballots, spoken[brand]).items()
-    }
-
-
-def _ledger_row(brand: str, one: Vote, mention_row: int) -> dict[str, Any]:
-    values = {name: getattr(one, name) for name in _COLUMNS}
-    values["repeats"] = None if one.repeats is None else one.repeats.value
-    return {"brand": brand, "mention_row": mention_row, **values}
-
-
-def _vote(row: Row[Any]) -> Vote:
-    values = {name: getattr(row, name) for name in _COLUMNS}
-    values["repeats"] = None if row.repeats is None else Repeats(row.repeats)
-    return Vote(**values)
-
-
-_COLUMNS = tuple(column.name for column in vote.columns if column.name not in {"brand", "mention_row"})
+    return repeated_by_brand(found, spoken)
 
 
 async def uncounted(database: Database, brand: str) -> list[Ballot]:
@@ -398,11 +333,3 @@ async def uncounted(database: Database, brand: str) -> list[Ballot]:
         asked = [(row.brand, row.mention_row) for row in queue]
         found = [_ballot(row) for some in chunks(asked) for row in await connection.execute(_voices(some))]
     return sorted(found, key=lambda one: (one.at, one.mention))
-
-
-async def followed(database: Database) -> list[str]:
-    """The brands of which anything was counted or waits to be, in order."""
-    async with database.reading() as connection:
-        counted = {row.brand for row in await connection.execute(select(standing.c.brand))}
-        waits = {row.brand for row in await connection.execute(select(ballot.c.brand).distinct())}
-    return sorted(counted | waits)

@@ -24,7 +24,7 @@ from listener.tables import vote
 from tests.backtesting import START, history
 from tests.mentions import mention
 
-TICK = timedelta(minutes=5)
+TICK = timedelta(minutes=15)
 
 
 class Reading:
@@ -50,7 +50,7 @@ def written(heard: Sequence[Heard], brand: str) -> list[Mention]:
                 at=one.at,
                 author=one.ballot.author,
                 brands=(brand,),
-                reach=900_000 if one.ballot.mention == "8-3" else None,
+                reach=900_000 if one.ballot.mention == "2-3" else None,
             ),
             conversation=one.ballot.conversation,
         )
@@ -58,8 +58,10 @@ def written(heard: Sequence[Heard], brand: str) -> list[Mention]:
     ]
 
 
-async def daemon(database: Database, said: Sequence[Mention], brands: Sequence[str], *, days: float) -> list[Alert]:
-    """What the daemon's own units tell, looked at every five minutes: alerts and reasons, in order."""
+async def daemon(
+    database: Database, said: Sequence[Mention], brands: Sequence[str], *, days: float, tick: timedelta = TICK
+) -> list[Alert]:
+    """What the daemon's own units tell, looked at every ``tick``: the alerts as they were told, in order."""
     told: list[Alert] = []
 
     class Receiver:
@@ -93,7 +95,7 @@ async def daemon(database: Database, said: Sequence[Mention], brands: Sequence[s
         clock[0] = first.replace(minute=first.minute // 5 * 5, second=0, microsecond=0)
         end = clock[0] + timedelta(days=days)
         while clock[0] < end:
-            clock[0] += TICK
+            clock[0] += tick
             told += (await evaluate(parts)).told
     return told
 
@@ -119,14 +121,17 @@ def kept(alert: Alert) -> tuple[object, ...]:
 
 async def test_a_replay_in_memory_tells_what_the_daemon_tells_to_the_last_bit(database: Database) -> None:
     """Two brands, with voices that repeat themselves, trouble in one, and one mention of great reach."""
-    made = {"acme": history(10, 60, bad=range(7, 9)), "bolt": history(10, 12, share=0.3, seed=2)}
+    made = {"acme": history(5, 60, bad=range(3, 4)), "bolt": history(5, 12, share=0.3, seed=2)}
     said = sorted(
         (one for brand, heard in made.items() for one in written(heard, brand)), key=lambda one: (one.at, one.id)
     )
-    told = await daemon(database, said, ["acme", "bolt"], days=10.9)
+    told = await daemon(database, said, ["acme", "bolt"], days=5.9)
     heard = {brand: await stored(database, brand, late=False) for brand in made}
     assert sum(map(len, heard.values())) == len(said)
-    events = replay([Track(brand=brand, rules=DEFAULT_RULES, heard=heard[brand]) for brand in made])
+    events = replay(
+        [Track(brand=brand, rules=DEFAULT_RULES, heard=heard[brand]) for brand in made],
+        tick_secs=int(TICK.total_seconds()),
+    )
     assert [kept(event.alert) for event in events] == [kept(alert) for alert in told]
     assert {event.alert.rule for event in events} >= {"deterioration", "high_risk"}
     assert len(events) >= 4
@@ -151,7 +156,7 @@ def _votes(heard: Mapping[str, Sequence[Heard]], events: Sequence[Event]) -> Map
         found["votes"] += len(votes)
         found["repeats"] += sum(not one.weighs for one in votes)
 
-    assert len(replay(tracks, on_look=note)) == len(events)
+    assert len(replay(tracks, tick_secs=int(TICK.total_seconds()), on_look=note)) == len(events)
     return found
 
 

@@ -54,20 +54,29 @@ def rows(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def filled(tmp_path: Path, sqlite_template: bytes) -> Path:
-    """A configuration whose database has counted the same twenty days, but for the last."""
-    (tmp_path / "listener.db").write_bytes(sqlite_template)
-    (tmp_path / "listener.toml").write_text(CONFIGURATION, encoding="utf-8")
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory, sqlite_template: bytes) -> bytes:
+    """A database that has counted the same twenty days, but for the last."""
+    path = tmp_path_factory.mktemp("counted") / "listener.db"
+    path.write_bytes(sqlite_template)
 
     async def fill() -> None:
-        database = Database(f"sqlite:///{tmp_path}/listener.db")
+        database = Database(f"sqlite:///{path}")
+        said = written(history(20, 30, bad=BAD), "acme")
         try:
-            await daemon(database, written(history(20, 30, bad=BAD), "acme"), ["acme"], days=19)
+            await daemon(database, said, ["acme"], days=19, tick=timedelta(hours=2))
         finally:
             await database.close()
 
     asyncio.run(fill())
+    return path.read_bytes()
+
+
+@pytest.fixture
+def filled(tmp_path: Path, counted: bytes) -> Path:
+    """A configuration with that database."""
+    (tmp_path / "listener.db").write_bytes(counted)
+    (tmp_path / "listener.toml").write_text(CONFIGURATION, encoding="utf-8")
     return tmp_path / "listener.toml"
 
 
@@ -77,7 +86,7 @@ def read(done: Done) -> list[Any]:
 
 
 def from_file(listener: Listener, rows: Path, *more: object) -> Any:
-    return listener("backtest", "-i", rows, "--label-field", "label", "--tick-secs", 900, *more)
+    return listener("backtest", "-i", rows, "--label-field", "label", "--tick-secs", 7200, *more)
 
 
 def test_alerts_come_as_lines_and_the_summary_for_people_apart(listener: Listener, rows: Path) -> None:

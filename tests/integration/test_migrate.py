@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 
 from listener import tables
 from listener.errors import StoreError
-from listener.store import Database, alerts, mentions, migrate, scoring, votes
+from listener.store import Database, alerts, ledger, mentions, migrate, scoring, votes
 from listener.store.sources import SourceState
 from tests import alerting
 from tests.mentions import NOW, assessment, mention
@@ -107,7 +107,7 @@ async def test_an_upgrade_queues_what_was_scored_before_there_was_a_ledger(datab
         ("wolt", said[0].id),
     ]
     assert len(waiting) == 2
-    assert await votes.ledger(database, "bolt") == []
+    assert await ledger.read(database, "bolt") == []
 
 
 async def test_an_upgrade_and_back_keeps_the_alerts(database: Database) -> None:

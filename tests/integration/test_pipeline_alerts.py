@@ -12,7 +12,7 @@ from listener.alerts.record import RECENT, check
 from listener.domain import Condition
 from listener.errors import FetchError
 from listener.pipeline import deliver
-from listener.store import Database, alerts, votes
+from listener.store import Database, alerts, ledger
 from tests.running import HOUR, MINUTE, TICK, bench, state_of, told, turned, turns, usual, voices
 
 
@@ -68,8 +68,8 @@ async def test_what_was_decided_is_decided_again_from_the_ledger_to_the_last_bit
     record = record_of(alert)
     assert record is not None
     last = record.signal.position
-    after = await votes.ledger(database, "bolt", after=record.origin.position, until=last)
-    recent = await votes.ledger(database, "bolt", until=last, since_at=record.decided_at - RECENT)
+    after = await ledger.read(database, "bolt", after=record.origin.position, until=last)
+    recent = await ledger.read(database, "bolt", until=last, since_at=record.decided_at - RECENT)
     assert [one.what for one in check(record, after, recent) if not one.same] == []
     changed = [*after[:-1], replace(after[-1], risk=after[-1].risk / 2)]
     assert "evidence" in [one.what for one in check(record, changed, recent) if not one.same]
@@ -81,8 +81,8 @@ async def test_one_who_shouts_is_one_voice(database: Database) -> None:
         shouting = voices("Bolt", 30, bad=30, at=at.clock[0], start=1000, every=timedelta(minutes=1))
         await at.heard(*(replace(one, author="Mari") for one in shouting))
         assert (await at.look()).told == ()
-    ledger = await votes.ledger(database, "bolt", after=400)
-    assert [one.weighs for one in ledger] == [True, *[False] * 29]
+    counted_votes = await ledger.read(database, "bolt", after=400)
+    assert [one.weighs for one in counted_votes] == [True, *[False] * 29]
 
 
 # ------------------------------------------------------------------------------------------------------------- market
@@ -198,7 +198,7 @@ async def test_what_a_page_tells_of_does_not_become_usual(database: Database) ->
         await usual(at)
         await turns(at)
         await at.look()
-        out = [one for one in await votes.past(database, "bolt", first_slot=0) if one.left_out]
+        out = [one for one in await ledger.past(database, "bolt", first_slot=0) if one.left_out]
         assert sum(one.sums.n for one in out) == 30.0
         for _ in range(8):
             at.clock[0] += 12 * HOUR

@@ -13,7 +13,7 @@ from listener import tables
 from listener.alerts import standing as standings
 from listener.pipeline import evaluate
 from listener.pipeline.parts import Agenda
-from listener.store import Database, mentions, votes
+from listener.store import Database, ledger, mentions, votes
 from listener.store.sources import SourceState
 from tests.mentions import NOW, mention
 from tests.running import HOUR, MINUTE, TICK, bench, state_of, told, turned, turns, usual, voices
@@ -42,9 +42,9 @@ async def test_two_daemons_that_look_at_the_same_moment_decide_once(database: Da
         rounds += [*(await one.look(TICK)).told, *(await other.look(TICK)).told]
         both = [*await told(one), *await told(other)]
     assert len(rounds) == len(both) == 1
-    ledger = await votes.ledger(database, "bolt")
-    assert [vote.position for vote in ledger] == list(range(1, 431 + counted))
-    assert len({vote.mention for vote in ledger}) == len(ledger)
+    counted_votes = await ledger.read(database, "bolt")
+    assert [vote.position for vote in counted_votes] == list(range(1, 431 + counted))
+    assert len({vote.mention for vote in counted_votes}) == len(counted_votes)
 
 
 async def test_a_daemon_that_starts_anew_pages_nobody_again_and_stands_where_it_stood(database: Database) -> None:
@@ -74,8 +74,8 @@ async def test_counting_in_many_looks_gives_the_same_ledger_and_standing_as_in_o
             await at.heard(*some)
             await at.look()
         (kept,) = (await votes.kept(database, ["bolt"])).values()
-        ledger = await votes.ledger(database, "bolt")
-        left.append((ledger, standings.evidence_of(standings.from_json(kept.state)), kept.state["ticks"]))
+        counted_votes = await ledger.read(database, "bolt")
+        left.append((counted_votes, standings.evidence_of(standings.from_json(kept.state)), kept.state["ticks"]))
         async with database.writing() as connection:
             for table in SQLModel.metadata.sorted_tables:
                 await connection.execute(delete(table))
@@ -105,7 +105,7 @@ async def test_what_is_said_of_a_brand_that_is_followed_no_more_is_forgotten(dat
     assert {state.brand for state in found.states} == {"bolt"}
     async with database.reading() as connection:
         assert (await connection.execute(select(func.count()).select_from(tables.ballot))).scalar_one() == 0
-    assert await votes.ledger(database, "wolt") == []
+    assert await ledger.read(database, "wolt") == []
 
 
 async def test_a_mention_of_the_future_waits_until_it_was_said(database: Database) -> None:
@@ -115,6 +115,6 @@ async def test_a_mention_of_the_future_waits_until_it_was_said(database: Databas
         await mentions.save_poll(database, [mention("1", "Bolt was awful", at=soon)], ahead, now=at.clock[0])
         await at.work()
         await at.look()
-        assert await votes.ledger(database, "bolt") == []
+        assert await ledger.read(database, "bolt") == []
         await at.look(HOUR)
-        assert [vote.at for vote in await votes.ledger(database, "bolt")] == [soon]
+        assert [vote.at for vote in await ledger.read(database, "bolt")] == [soon]

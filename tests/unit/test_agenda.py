@@ -1,11 +1,12 @@
-"""When a brand is looked at again though nothing new is said of it."""
+"""When a brand is looked at again though nothing new is said of it, and what is remembered of how it stood."""
 
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.pipeline.parts import Agenda
+from listener.pipeline.parts import Agenda, Standings
+from tests.alerting import Followed
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -65,3 +66,19 @@ def test_looks_in_between_lose_nobody(steps: list[tuple[str, int, bool]]) -> Non
             looked.due(at)
     end = NOW + 100 * MINUTE
     assert looked.due(end) == other.due(end) == {brand for brand, _, _ in steps}
+
+
+def test_a_standing_is_known_while_its_version_is_the_same() -> None:
+    known, standing = Standings(), Followed().count(NOW)
+    assert known.get("bolt", 0) is None
+    known.put("bolt", 3, standing)
+    assert known.get("bolt", 3) is standing
+    assert known.get("bolt", 4) is None  # another daemon has kept one since
+    assert known.get("wolt", 3) is None
+
+
+def test_of_too_many_standings_the_one_put_first_is_forgotten() -> None:
+    known, standing = Standings(size=2), Followed().count(NOW)
+    for brand in ("bolt", "wolt", "bolt", "tele2"):
+        known.put(brand, 1, standing)
+    assert [known.get(brand, 1) is standing for brand in ("bolt", "wolt", "tele2")] == [True, False, True]

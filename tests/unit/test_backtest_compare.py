@@ -110,7 +110,7 @@ def test_time_is_told_in_the_unit_that_fits() -> None:
 
 def test_sets_of_rules_are_compared_on_the_same_votes() -> None:
     heard = {"acme": history(24, 60, bad=range(20, 22))}
-    strict = [Deterioration(name="deterioration", budget_ratio=9.0, volume_critical=90.0, volume_warning=90.0)]
+    strict = [Deterioration(name="deterioration", budget=0.97, volume=False)]
     sets = [
         RuleSet(name="configured", rules={"acme": DEFAULT_RULES}),
         RuleSet(name="strict", rules={"acme": strict}),
@@ -120,7 +120,8 @@ def test_sets_of_rules_are_compared_on_the_same_votes() -> None:
         ("configured", True, 24 * 60),
         ("strict", False, 24 * 60),
     ]
-    assert told[0].at.date() == (START + timedelta(days=20)).date()
+    assert outcomes[0].pages[0].at.date() == (START + timedelta(days=20)).date()
+    assert {event.brand for event in told} == {"acme"}
     (first, *_), (second, *_) = (one.weeks for one in outcomes)
     assert first == second  # one yardstick
     assert not [week.quiet for week in outcomes[0].weeks][2]

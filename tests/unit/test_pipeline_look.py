@@ -305,3 +305,16 @@ def test_a_repeat_may_fire_though_it_is_no_evidence() -> None:
     found = brand.look(NOW, [replace(heavy(1, NOW), repeats=Repeats.AUTHOR)])
     assert brand.reasons == [Reason.FIRST]
     assert found.standing.wealth == before.wealth
+
+
+def test_a_young_brand_does_not_recover_because_its_budget_grows() -> None:
+    """It has no history but its trouble: what is usual would rise to it, and the budget with it."""
+    brand = Watched((Deterioration(name="deterioration"),))
+    for hour in range(60):
+        turn(brand, NOW + timedelta(hours=hour))
+    assert Reason.FIRST in brand.reasons
+    fired_at = brand.told[0][0]
+    assert brand.standing is not None
+    assert fired_at < NOW + timedelta(hours=24)
+    assert Reason.RESOLVED not in brand.reasons
+    assert brand.standing.usual.budget < 0.7
