@@ -24,7 +24,8 @@ class World:
 
     ``thread`` is the mean size (geometric) of a conversation, of which ``same`` say what the first one said; the others
     speak for themselves. They come within ``thread_ticks`` on average. ``bursty``: the flow of every hour is multiplied
-    by Gamma(1), and by day and night. ``course`` multiplies the share, per tick.
+    by Gamma(1), and by day and night. ``mood`` is how much the share of a whole day varies by chance. ``course`` multiplies
+    the share, per tick.
     """
 
     share: float
@@ -34,6 +35,7 @@ class World:
     thread_ticks: float = TICKS_PER_HOUR
     swing: float = 0.0
     weekend: float = 0.0
+    mood: float = 0.0
     bursty: bool = False
     course: Callable[[Ints], Floats] | None = None
 
@@ -164,6 +166,10 @@ def _shares(world: World, brands: int, ticks: int, rng: np.random.Generator) -> 
     if world.weekend:
         day = (at + rng.integers(0, 7 * TICKS_PER_DAY, (brands, 1))) // TICKS_PER_DAY % 7
         shares *= np.where(day >= 5, 1 + world.weekend, 1 - world.weekend * 2 / 5)
+    if world.mood:
+        shape = world.mood**-2
+        days = rng.gamma(shape, 1 / shape, (brands, -(-ticks // TICKS_PER_DAY)))
+        shares *= np.repeat(days, TICKS_PER_DAY, axis=1)[:, :ticks]
     if world.course is not None:
         shares *= world.course(at)
     return np.asarray(np.minimum(shares, 0.98))

@@ -7,6 +7,7 @@ tells of does: tickets are mostly chance, and to leave out what chance made bad 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,16 +109,19 @@ class Twin:
         mean = (sum_x + prior * fleet) / (count + prior)
         squares = (self.block_xx[:, first:last] * kept).sum(1)
         variance = np.maximum((squares + prior * fleet) / (count + prior) - mean**2, budget.VARIANCE_MIN)
-        deff = self._design_effect(number, total, first, mean, variance)
+        habits = self._habits(number, total, first, last, variance)
+        deff = self._design_effect(number, total - number * habits(np.arange(first, last)), first, mean, variance)
         known = count + budget.WEAK_MENTIONS
         guess = (sum_x + budget.WEAK_MENTIONS * fleet) / known
         sharpness = np.ones(mean.shape)
         if allowance.calibrated:
             sharpness = np.clip(variance / (mean * (1 - mean)), budget.SHARPNESS_MIN, 1.0)
         at_most = guess + budget.KNOWN * np.sqrt(guess * (1 - guess) * deff * sharpness / (known + 1))
-        at_most = mean + (at_most - mean) / sharpness
-        times = np.minimum(allowance.ratio * mean, 1 - (1 - mean) / allowance.ratio)
-        allowed = np.minimum(np.maximum.reduce([times, mean + allowance.points, at_most]), budget.BUDGET_MAX)
+        swing = habits(np.array([block]))[:, 0] / sharpness
+        share = np.clip(mean + swing, 0.0, 1.0)
+        at_most = mean + (at_most - mean) / sharpness + swing
+        times = np.minimum(allowance.ratio * share, 1 - (1 - share) / allowance.ratio)
+        allowed = np.minimum(np.maximum.reduce([times, share + allowance.points, at_most]), budget.BUDGET_MAX)
         if allowance.budget is not None:
             allowed = np.full(mean.shape, allowance.budget)
         days = (last - first - np.argmax(number > 0, 1)) / BLOCKS_A_DAY if last else np.zeros(mean.shape)
@@ -130,6 +134,32 @@ class Twin:
         over = np.asarray(self.votes.levels)[None, :] - b
         gains = np.log1p(stakes[:, None] * over[:, :, None]) / tempers[:, None]
         return Learned(b[:, 0], deff, per_day, gains, mean, sharpness)
+
+    def _habits(
+        self, number: Floats, total: Floats, first: int, last: int, variance: Floats
+    ) -> Callable[[Ints], Floats]:
+        blocks = np.arange(first, last)
+        quarters = self._habit(number, total, blocks, BLOCKS_A_DAY, variance)
+        freed = total - number * quarters[:, blocks % BLOCKS_A_DAY]
+        days, starts = np.unique(blocks // BLOCKS_A_DAY, return_index=True)
+        if len(days):
+            number, freed = np.add.reduceat(number, starts, 1), np.add.reduceat(freed, starts, 1)
+        weekdays = self._habit(number, freed, days, budget.DAYS_A_WEEK, variance)
+        return lambda at: np.asarray(
+            quarters[:, at % BLOCKS_A_DAY] + weekdays[:, at // BLOCKS_A_DAY % budget.DAYS_A_WEEK]
+        )
+
+    def _habit(self, number: Floats, total: Floats, index: Ints, period: int, variance: Floats) -> Floats:
+        kinds = (index % period)[:, None] == np.arange(period)
+        counts, totals = number @ kinds, total @ kinds
+        mean = totals.sum(1, keepdims=True) / np.maximum(counts.sum(1, keepdims=True), 1)
+        means = np.where(counts > 0, totals / np.maximum(counts, 1), mean)
+        weight = budget.DEFF_EVENTS / variance
+        within = ((total - number * means[:, index % period]) ** 2).sum(1) / variance
+        by_chance = np.maximum(1, (within + weight * self.rules.fleet_deff) / (counts.sum(1) + weight))
+        between = (counts * (means - mean) ** 2).sum(1) / variance
+        kept = np.maximum(0, 1 - budget.SHRINK * (period - 1) * by_chance / np.maximum(between, 1e-12))
+        return np.asarray(kept[:, None] * (means - mean))
 
     def _design_effect(self, number: Floats, total: Floats, first: int, mean: Floats, variance: Floats) -> Floats:
         believed, weight = self.rules.fleet_deff, budget.DEFF_EVENTS / variance

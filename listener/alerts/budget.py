@@ -1,7 +1,8 @@
 """What is usual for a brand, how much worse it may be, and how fast that allowance burns. Pure.
 
 The usual is learned from blocks of six hours over four weeks; the last day and the times of alerts are left out, so
-that a slow start of trouble does not become usual. A brand with little history is drawn towards the fleet.
+that a slow start of trouble does not become usual. A brand with little history is drawn towards the fleet. What the
+quarter of the day and the day of the week do to a brand is part of its usual, as far as chance would not do the same.
 """
 
 import math
@@ -12,6 +13,7 @@ from statistics import NormalDist
 TICK_SECS = 300
 BLOCK_TICKS = 72  # six hours: long enough to hold a thread, short enough that 28 days have many
 BLOCKS_A_DAY = 4
+DAYS_A_WEEK = 7
 BASELINE_BLOCKS = 28 * BLOCKS_A_DAY
 LEFT_OUT_BLOCKS = BLOCKS_A_DAY  # the last day
 KEPT_BLOCKS = BASELINE_BLOCKS + LEFT_OUT_BLOCKS + 1
@@ -23,6 +25,7 @@ KNOWN = NormalDist().inv_cdf(0.9)  # the budget of a brand without history allow
 FLEET_DEFF = 2.0  # the design effect where there is no fleet
 DEFF_EVENTS = 10.0  # divided by the variance of a mention: mentions' worth of belief in the fleet's design effect
 DEFF_MARGIN = 2.0  # standard errors of the design effect, of those that independent mentions would not have
+SHRINK = 1.5  # how much of what looks like a habit must exceed what chance alone would show
 VARIANCE_MIN = 1e-3
 SHARPNESS_MIN = 0.1  # a scorer that is blunter tells nothing
 BUDGET_MIN, BUDGET_MAX = 1e-4, 0.98
@@ -95,10 +98,14 @@ def usual(
     variance = max((squares + FLEET_MENTIONS * fleet_mean) / (count + FLEET_MENTIONS) - mean * mean, VARIANCE_MIN)
     certain = max(mean * (1 - mean), VARIANCE_MIN)  # the variance if x were labels
     sharpness = min(max(variance / certain, SHARPNESS_MIN), 1.0) if allowance.calibrated else 1.0
-    deff = design_effect(past, mean, variance, fleet_deff)
+    habits = _habits(past, variance, fleet_deff)
+    freed = [(one.index, one.count, one.total - one.count * habits.at(one.index)) for one in past]
+    deff = _design_effect(freed, mean, variance, fleet_deff)
     at_most = _at_most(total, count, fleet_mean, deff * sharpness)
-    share_at_most = mean + (at_most - mean) / sharpness
-    allowed_share = allowance.budget or allowed(allowance, mean, share_at_most)
+    swing = habits.at(now_block) / sharpness
+    known_share = min(max(mean + swing, 0.0), 1.0)
+    share_at_most = mean + (at_most - mean) / sharpness + swing
+    allowed_share = allowance.budget or allowed(allowance, known_share, share_at_most)
     days = (now_block - LEFT_OUT_BLOCKS - past[0].index) / BLOCKS_A_DAY if past else 0.0
     return Usual(
         mean=mean,
@@ -111,6 +118,57 @@ def usual(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Habits:
+    """By how much the mean of x differs from the usual, by the quarter of the day and the day of the week (UTC)."""
+
+    quarters: Sequence[float]
+    weekdays: Sequence[float]
+
+    def at(self, block: int) -> float:
+        return self.quarters[block % BLOCKS_A_DAY] + self.weekdays[block // BLOCKS_A_DAY % DAYS_A_WEEK]
+
+
+Part = tuple[int, float, float]  # of the past: its number, how many mentions, the sum of x
+
+
+def _habits(past: Sequence[Block], variance: float, fleet_deff: float) -> _Habits:
+    """Habits learned from the past, the quarters first: what they explain is taken out before the days are compared."""
+    parts = [(one.index, one.count, one.total) for one in past]
+    quarters = _habit(parts, BLOCKS_A_DAY, variance, fleet_deff)
+    freed = [(index, count, total - count * quarters[index % BLOCKS_A_DAY]) for index, count, total in parts]
+    return _Habits(quarters, _habit(_by_day(freed), DAYS_A_WEEK, variance, fleet_deff))
+
+
+def _habit(parts: Sequence[Part], period: int, variance: float, fleet_deff: float) -> list[float]:
+    """By how much each of ``period`` kinds of parts differs from all, drawn towards 0 (James and Stein).
+
+    What is left of the differences is what exceeds chance, measured by how much parts of the same kind differ.
+    """
+    counts, totals = [0.0] * period, [0.0] * period
+    for index, count, total in parts:
+        counts[index % period] += count
+        totals[index % period] += total
+    if not sum(counts):
+        return [0.0] * period
+    mean = math.fsum(totals) / math.fsum(counts)
+    means = [total / count if count else mean for count, total in zip(counts, totals, strict=True)]
+    weight = DEFF_EVENTS / variance
+    within = math.fsum((total - count * means[index % period]) ** 2 for index, count, total in parts) / variance
+    by_chance = max(1.0, (within + weight * fleet_deff) / (math.fsum(counts) + weight))
+    between = math.fsum(count * (one - mean) ** 2 for count, one in zip(counts, means, strict=True)) / variance
+    kept = max(0.0, 1.0 - SHRINK * (period - 1) * by_chance / between) if between else 0.0
+    return [kept * (one - mean) for one in means]
+
+
+def _by_day(parts: Sequence[Part]) -> list[Part]:
+    days: dict[int, tuple[float, float]] = {}
+    for index, more, total in parts:
+        count, before = days.get(index // BLOCKS_A_DAY, (0.0, 0.0))
+        days[index // BLOCKS_A_DAY] = count + more, before + total
+    return [(day, count, total) for day, (count, total) in days.items()]
+
+
 def design_effect(blocks: Sequence[Block], mean: float, variance: float, fleet_deff: float = FLEET_DEFF) -> float:
     """How many times more the totals of blocks, or of days, vary than those of independent mentions would; at least 1.
 
@@ -118,21 +176,20 @@ def design_effect(blocks: Sequence[Block], mean: float, variance: float, fleet_d
     in which the long threads are, weigh most. A few long threads decide it; where they do, it is uncertain, and its
     standard error is added.
     """
-    days: dict[int, tuple[float, float]] = {}
-    for one in blocks:
-        count, total = days.get(one.index // BLOCKS_A_DAY, (0.0, 0.0))
-        days[one.index // BLOCKS_A_DAY] = count + one.count, total + one.total
-    parts = ([(one.count, one.total) for one in blocks], list(days.values()))
-    return max(1.0, *(_overdispersed(part, mean, variance, fleet_deff) for part in parts))
+    return _design_effect([(one.index, one.count, one.total) for one in blocks], mean, variance, fleet_deff)
 
 
-def _overdispersed(parts: Sequence[tuple[float, float]], mean: float, variance: float, fleet_deff: float) -> float:
+def _design_effect(parts: Sequence[Part], mean: float, variance: float, fleet_deff: float) -> float:
+    return max(1.0, *(_overdispersed(some, mean, variance, fleet_deff) for some in (parts, _by_day(parts))))
+
+
+def _overdispersed(parts: Sequence[Part], mean: float, variance: float, fleet_deff: float) -> float:
     weight = DEFF_EVENTS / variance
-    squares = [(total - count * mean) ** 2 / variance for count, total in parts]
-    mentions = math.fsum(count for count, _ in parts) + weight
+    squares = [(total - count * mean) ** 2 / variance for _, count, total in parts]
+    mentions = math.fsum(count for _, count, _ in parts) + weight
     deff = (math.fsum(squares) + weight * fleet_deff) / mentions
-    error = math.sqrt(math.fsum((one - deff * count) ** 2 for one, (count, _) in zip(squares, parts, strict=True)))
-    by_chance = math.sqrt(2.0 * math.fsum(count * count for count, _ in parts))
+    error = math.sqrt(math.fsum((one - deff * count) ** 2 for one, (_, count, _) in zip(squares, parts, strict=True)))
+    by_chance = math.sqrt(2.0 * math.fsum(count * count for _, count, _ in parts))
     return deff + DEFF_MARGIN * max(0.0, error - by_chance) / mentions
 
 

@@ -43,6 +43,7 @@ class Watched:
     rules: Sequence[Rule] = (RULE,)
     restarts: bool = False
     alerting: bool = True
+    fleet: Fleet = field(default_factory=Fleet)
     standing: Standing | None = None
     past: list[Past] = field(default_factory=list)
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Watched:
                 rules=self.rules,
                 standing=self.standing,
                 ballots=some,
-                fleet=Fleet(),
+                fleet=self.fleet,
                 now=now,
                 alerting=self.alerting,
                 past=self.past if needed else None,
@@ -308,9 +309,10 @@ def test_a_repeat_may_fire_though_it_is_no_evidence() -> None:
 
 
 def test_a_young_brand_does_not_recover_because_its_budget_grows() -> None:
-    """It has no history but its trouble: what is usual would rise to it, and the budget with it."""
+    """It has no history but its trouble, and the fleet is in trouble too: what is usual would rise, and the budget."""
     brand = Watched((Deterioration(name="deterioration"),))
     for hour in range(60):
+        brand.fleet = Fleet(x=min(0.2 + 0.02 * hour, 0.8))
         turn(brand, NOW + timedelta(hours=hour))
     assert Reason.FIRST in brand.reasons
     fired_at = brand.told[0][0]
