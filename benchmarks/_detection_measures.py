@@ -119,7 +119,12 @@ def delays(
     begins = HISTORY_TICKS + WARM_TICKS
     brands = scale.of(DELAYED[flow])
     ticks = begins - begins % TICKS_PER_DAY + PATIENCE_DAYS[flow] * TICKS_PER_DAY
-    votes = truth(replace(world, course=step(begins, times)), brands, ticks, seeded(flow, times, world.thread))
+    votes = truth(
+        replace(world, course=step(begins, times)),
+        brands,
+        ticks,
+        seeded(flow, times, world.thread, world.swing, world.weekend, world.mood),
+    )
     if scorer is not None:
         votes = read_by(scorer, votes, seeded(flow, times), risk=risk)
     twin = Twin(votes, replace(rules or Rules(), once=True))

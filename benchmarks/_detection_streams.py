@@ -24,8 +24,8 @@ class World:
 
     ``thread`` is the mean size (geometric) of a conversation, of which ``same`` say what the first one said; the others
     speak for themselves. They come within ``thread_ticks`` on average. ``bursty``: the flow of every hour is multiplied
-    by Gamma(1), and by day and night. ``mood`` is how much the share of a whole day varies by chance. ``course`` multiplies
-    the share, per tick.
+    by Gamma(1), and by day and night. ``mood`` is how much the share of a whole day varies by chance, relative to it.
+    ``course`` multiplies the share, by the tick.
     """
 
     share: float

@@ -159,6 +159,7 @@ class Twin:
         by_chance = np.maximum(1, (within + weight * self.rules.fleet_deff) / (counts.sum(1) + weight))
         between = (counts * (means - mean) ** 2).sum(1) / variance
         kept = np.maximum(0, 1 - budget.SHRINK * (period - 1) * by_chance / np.maximum(between, 1e-12))
+        kept *= counts.sum(1) >= budget.HABIT_MENTIONS
         return np.asarray(kept[:, None] * (means - mean))
 
     def _design_effect(self, number: Floats, total: Floats, first: int, mean: Floats, variance: Floats) -> Floats:

@@ -62,6 +62,8 @@ WORLDS: dict[str, World] = {
     "bursty volume": World(share=0, per_day=0, bursty=True),
     "threads of 3, swing, bursty": World(share=0, per_day=0, thread=3, same=0.8, swing=0.3, bursty=True),
     "day and weekend": World(share=0, per_day=0, swing=0.3, weekend=0.4),
+    "mood of the day": World(share=0, per_day=0, mood=0.2),
+    "threads of 10 over 12 h": World(share=0, per_day=0, thread=10, same=0.9, thread_ticks=144),
 }
 
 
@@ -98,6 +100,7 @@ def check_twin() -> int:
         (World(share=0.15, per_day=50, thread=10, same=0.9), Rules(), 8),
         (World(share=0.15, per_day=5, thread=3, same=0.8), Rules(fleet_deff=3.5), 8),
         (World(share=0.15, per_day=500, course=trouble), Rules(gate=False, tempered=False), 2),
+        (World(share=0.15, per_day=500, course=trouble, swing=0.3, weekend=0.4), Rules(), 3),
         (World(share=0.15, per_day=50, course=trouble), RISK, 8),
     ):
         votes = truth(world, brands, HISTORY_TICKS + MONTH_TICKS, seeded("twin", world.per_day))
@@ -251,9 +254,10 @@ def delay(scale: Scale) -> Iterable[Row]:
     for times in (1.5, 2.0, 3.0):
         world = World(share=0.15, per_day=500, thread=3, same=0.8)
         yield {"true labels": f"x{times:g}, 500/day, threads of 3"} | delays(scale, world, times)
-    for flow in (500, 5000):
-        world = World(share=0.15, per_day=flow, swing=0.3)
-        yield {"true labels": f"x2, {flow}/day, daily swing"} | delays(scale, world, 2.0)
+    for name in ("daily swing", "day and weekend", "mood of the day"):
+        for flow in (500, 5000):
+            world = replace(WORLDS[name], share=0.15, per_day=flow)
+            yield {"true labels": f"x2, {flow}/day, {name}"} | delays(scale, world, 2.0)
 
 
 def scorers(scale: Scale) -> Iterable[Row]:

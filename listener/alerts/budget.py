@@ -25,6 +25,7 @@ KNOWN = NormalDist().inv_cdf(0.9)  # the budget of a brand without history allow
 FLEET_DEFF = 2.0  # the design effect where there is no fleet
 DEFF_EVENTS = 10.0  # divided by the variance of a mention: mentions' worth of belief in the fleet's design effect
 DEFF_MARGIN = 2.0  # standard errors of the design effect, of those that independent mentions would not have
+HABIT_MENTIONS = 2000.0  # with fewer, chance and habit cannot be told apart
 SHRINK = 1.5  # how much of what looks like a habit must exceed what chance alone would show
 VARIANCE_MIN = 1e-3
 SHARPNESS_MIN = 0.1  # a scorer that is blunter tells nothing
@@ -149,7 +150,7 @@ def _habit(parts: Sequence[Part], period: int, variance: float, fleet_deff: floa
     for index, count, total in parts:
         counts[index % period] += count
         totals[index % period] += total
-    if not sum(counts):
+    if sum(counts) < HABIT_MENTIONS:
         return [0.0] * period
     mean = math.fsum(totals) / math.fsum(counts)
     means = [total / count if count else mean for count, total in zip(counts, totals, strict=True)]

@@ -9,8 +9,10 @@ from listener.alerts import budget, evidence, volume
 from listener.alerts.intervals import Z95, wilson
 from listener.alerts.rules import Deterioration
 from listener.alerts.standing import (
+    LEARNED_MENTIONS,
     Standing,
     evidence_of,
+    knows,
     perception,
     streams_of,
     volume_score,
@@ -29,6 +31,7 @@ DAYS_PER_MONTH = 30
 def detect(rule: Deterioration, *, brand: str, standing: Standing, now: datetime, blind: bool = False) -> Signal:
     """Judge how ``brand`` stands at ``now``.
 
+    Until the brand has some history, only the number of mentions and single ones alert, unless its budget is set.
     Breached: there is evidence that the budget is overspent (or that perception falls too fast) and it still is, or
     negative mentions pile up. Critical wakes somebody: evidence that keeps the promise on false alarms, or both
     channels at once; a warning needs a tenth of that evidence. Calm: the newest mentions are within the budget.
@@ -124,8 +127,10 @@ def _breach(
 ) -> tuple[Severity | None, tuple[Channel, ...]]:
     """How severe, and by which channels; both at once are critical."""
     found: list[tuple[Channel, Severity]] = []
-    if strength.evidence >= strength.limit - TICKET and (
-        _burning(standing, strength, hour, day) or _falling(rule, strength.rates)
+    if (
+        knows(standing, rule)
+        and strength.evidence >= strength.limit - TICKET
+        and (_burning(standing, strength, hour, day) or _falling(rule, strength.rates))
     ):
         page = strength.evidence >= strength.limit
         found.append((Channel.EVIDENCE, Severity.CRITICAL if page else Severity.WARNING))
@@ -228,7 +233,11 @@ def _sentence(signal: Signal, standing: Standing, strength: Strength) -> str:
 
 
 def _basis(standing: Standing) -> str:
-    return f"from {standing.usual.count:.0f} earlier mentions" if standing.usual.count else "assumed, no history yet"
+    count = standing.usual.count
+    if not count:
+        return "assumed, no history yet"
+    few = "" if count >= LEARNED_MENTIONS else f", {LEARNED_MENTIONS} are needed to know"
+    return f"from {count:.0f} earlier mentions{few}"
 
 
 def odds(logarithm: float) -> str:

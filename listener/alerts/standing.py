@@ -24,6 +24,7 @@ from listener.domain import Ballot, Past, Repeats, Sums, Vote
 NEWS_SECS = 86400  # an older mention is history when it comes: it teaches what is usual
 RECENT_VOTES = 30
 ORIGIN_TICKS, ORIGINS_MAX = 288, 15  # one a day, for two weeks
+LEARNED_MENTIONS = 30  # older than a day: with fewer, what is usual is assumed, and shares alert nobody
 YOUNG_MENTIONS = 500  # with fewer behind it, what is usual is learned anew whenever history comes in
 SOURCES_DECAY = 0.5 ** (1 / 28)  # of the votes by source, per block: a half-life of a week
 FLEET_DISSATISFACTION = 0.5  # (1 - polarity) / 2 where nothing is known: neither content nor not
@@ -88,11 +89,6 @@ class Standing:
         newest = self.recent[::-1]
         count = budget.recent_votes([stamp - at for at, _ in newest])
         return count, math.fsum(x for _, x in newest[:count]) / count if count else 0.0
-
-    def share_of(self, sources: Sequence[str]) -> float:
-        """How much of what is heard of the brand comes from ``sources``, 0..1; NaN when nothing was heard yet."""
-        total = math.fsum(count for _, count in self.sources)
-        return math.fsum(count for name, count in self.sources if name in sources) / total if total else math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +167,11 @@ def count(
         votes=tuple(votes),
         added=added,
     )
+
+
+def knows(standing: Standing, rule: Deterioration) -> bool:
+    """Whether the brand's budget is set, or learned from enough mentions of its own."""
+    return rule.budget is not None or standing.usual.count >= LEARNED_MENTIONS
 
 
 def restarted(standing: Standing) -> Standing:
@@ -297,7 +298,9 @@ def _learned(
     if before is not None and before.config == config:
         passed = max(0, block - before.block)
         faded = tuple((name, count * SOURCES_DECAY**passed) for name, count in before.sources)
-        return replace(before, usual=usual, usual_rate=usual_rate, block=block, sources=faded)
+        learned = replace(before, usual=usual, usual_rate=usual_rate, block=block, sources=faded)
+        # What was gathered against a budget that was only assumed is no evidence against the one that is known.
+        return restarted(learned) if knows(learned, rule) and not knows(before, rule) else learned
     position = 0 if before is None else before.position
     wealth = evidence.start(tick)
     rate = None if fall is None else wealth

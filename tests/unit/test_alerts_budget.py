@@ -158,6 +158,57 @@ def test_few_mentions_take_the_design_effect_of_the_fleet() -> None:
     assert many[1] - many[0] < 0.1
 
 
+def habitual(per_block: float, by_quarter: tuple[float, ...], weekend: float = 1.0) -> list[Block]:
+    """Blocks whose share depends on the quarter of the day, and on the day of the week."""
+    first = NOW - LEFT_OUT_BLOCKS - BASELINE_BLOCKS
+    found = []
+    for index in range(first, first + BASELINE_BLOCKS):
+        times = weekend if index // BLOCKS_A_DAY % 7 >= 5 else 1.0
+        negative = per_block * by_quarter[index % BLOCKS_A_DAY] * times
+        found.append(Block(index, per_block, negative, negative))
+    return found
+
+
+def at_block(past: list[Block], now_block: int) -> Usual:
+    return usual(past, now_block=now_block, fleet_mean=FLEET, allowance=Allowance())
+
+
+def test_what_a_quarter_of_the_day_always_does_is_usual_then_and_no_dependence() -> None:
+    past = habitual(500.0, (0.1, 0.2, 0.2, 0.1))
+    known = [at_block(past, NOW + quarter) for quarter in range(BLOCKS_A_DAY)]
+    budgets = {(NOW + quarter) % BLOCKS_A_DAY: one.budget for quarter, one in enumerate(known)}
+    assert [budgets[quarter] for quarter in range(4)] == pytest.approx([0.125, 0.25, 0.25, 0.125], rel=0.05)
+    assert {round(one.mean, 2) for one in known} == {0.15}
+    assert all(one.deff < 1.1 for one in known)
+
+
+def test_what_a_day_of_the_week_always_does_is_usual_then() -> None:
+    past = habitual(500.0, (0.1,) * 4, weekend=2.0)
+    budgets = {day: at_block(past, NOW // 28 * 28 + 28 + day * 4).budget for day in range(7)}
+    assert [budgets[day] for day in range(7)] == pytest.approx([0.125] * 5 + [0.25] * 2, rel=0.1)
+
+
+def test_few_mentions_show_no_habits() -> None:
+    past = habitual(15.0, (0.1, 0.2, 0.2, 0.1))
+    found = [at_block(past, NOW + quarter).budget for quarter in range(BLOCKS_A_DAY)]
+    assert max(found) - min(found) < 0.002
+
+
+def test_chance_is_no_habit() -> None:
+    found = [learned(drawn(0.15, 60, 1, seed)).budget for seed in range(20)]
+    assert fmean(abs(one - 0.1875) for one in found) < 0.01
+
+
+def test_a_budget_that_the_user_sets_has_no_habits() -> None:
+    past = habitual(500.0, (0.1, 0.2, 0.2, 0.1))
+    fixed = Allowance(budget=0.2)
+    found = {
+        usual(past, now_block=NOW + quarter, fleet_mean=FLEET, allowance=fixed).budget
+        for quarter in range(BLOCKS_A_DAY)
+    }
+    assert len(found) == 1
+
+
 def said(levels: tuple[float, float], negative: float) -> list[Block]:
     """Blocks of a scorer that says one probability of some mentions, and another one of the rest."""
     low, high = levels

@@ -129,6 +129,13 @@ def test_dependence_tempers_every_bet_and_the_far_aims_most() -> None:
     assert tempered.tempers[0] < tempered.tempers[-1]
 
 
+@given(x=X, deff=DEFFS)
+def test_what_is_gained_is_divided_by_the_temper(x: float, deff: float) -> None:
+    plain, tempered = (add(start(0), bets(0.2, one), 0, [(x, 3.0)]).opened for one in (1.0, deff))
+    for whole, part, temper in zip(plain, tempered, bets(0.2, deff).tempers, strict=True):
+        assert part * temper == pytest.approx(whole, rel=1e-9, abs=1e-12)
+
+
 @given(history=HISTORIES, budget=BUDGETS)
 def test_a_design_effect_below_one_is_one(history: list[tuple[int, list[tuple[float, float]]]], budget: float) -> None:
     assert after(history, bets(budget, 0.2)) == after(history, bets(budget, 1.0))
@@ -146,6 +153,9 @@ def test_the_onset_is_the_tick_in_which_the_trouble_began() -> None:
         wealth = add(wealth, bet, tick, [(0.0, 4.0)])
     wealth = add(wealth, bet, 200, [(1.0, 1.0)])
     assert onset(wealth) == 200
+    wealth = add(wealth, bet, 201, [(1.0, 1.0)])
+    assert onset(wealth) == 200
+    assert wealth.since == (200,) * len(AIMS)  # a bettor who is a little ahead goes on
 
 
 @given(history=HISTORIES, budget=BUDGETS, deff=DEFFS)

@@ -314,11 +314,11 @@ def test_sums_tell_of_the_last_hours_only() -> None:
     assert later.latest(at + timedelta(hours=25))[0] == 3
 
 
-def test_shares_of_sources_fade_with_a_half_life_of_a_week() -> None:
+def test_what_sources_brought_fades_with_a_half_life_of_a_week() -> None:
     brand = Followed()
-    assert math.isnan(brand.count(NOW).share_of(["forum"]))
+    assert brand.count(NOW).sources == ()
     standing = brand.count(NOW, [ballot(1, NOW), ballot(2, NOW, source="reviews")])
-    assert standing.share_of(["forum"]) == 0.5
+    assert dict(standing.sources) == {"forum": 1.0, "reviews": 1.0}
     later = NOW + timedelta(days=7)
     standing = brand.count(later, [ballot(3, later, source="reviews")])
-    assert standing.share_of(["forum"]) == pytest.approx(0.5 / 2.0)
+    assert dict(standing.sources) == {"forum": pytest.approx(0.5), "reviews": pytest.approx(1.5)}
