@@ -1,7 +1,6 @@
 """Does a brand's perception deteriorate? How it stands in, one explained finding out; nothing else is read. Pure."""
 
 import math
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -38,20 +37,21 @@ def detect(rule: Deterioration, *, brand: str, standing: Standing, now: datetime
     Unknown: neither. Blind: sources fail, so silence tells nothing; a breach is told all the same.
     """
     hour, day = standing.over_hours(1), standing.over_hours(24)
-    strength = _strength(rule, standing, hour, day, now)
+    recent = standing.latest(now)
+    strength = _strength(rule, standing, hour, day, recent)
     shown, span = (hour, 1) if hour.n >= HOUR_MENTIONS else (day, 24)
     severity, channels = _breach(rule, standing, strength, hour, day)
-    condition = Condition.BREACHED if severity else _condition(standing, strength, day, now, blind=blind)
+    condition = Condition.BREACHED if severity else _condition(standing, strength, day, recent, blind=blind)
     mean = budget.share(shown.x / shown.n, standing.usual) if shown.n else None
     # Of so many labelled mentions, each of its own, the share would be as sure.
     worth = shown.n * standing.usual.sharpness / strength.deff
     low, high = wilson(mean, worth) if mean is not None else (None, None)
-    signal = Signal(
+    return Signal(
         brand=brand,
         rule=rule.name,
         condition=condition,
         severity=severity,
-        reason="",
+        reason=_sentence(mean, int(shown.n), span, condition, channels, standing, strength),
         observed=mean,
         expected=standing.usual.mean,
         low=low,
@@ -68,7 +68,6 @@ def detect(rule: Deterioration, *, brand: str, standing: Standing, now: datetime
         position=standing.position,
         strength=strength,
     )
-    return replace(signal, reason=_sentence(signal, standing, strength))
 
 
 def _onset(standing: Standing, channels: tuple[Channel, ...]) -> datetime:
@@ -94,20 +93,21 @@ def page_limit(standing: Standing, rule: Deterioration, day: Sums) -> tuple[floa
     return evidence.needed(ticks, rule.false_alarms_per_month), ticks
 
 
-def _strength(rule: Deterioration, standing: Standing, hour: Sums, day: Sums, now: datetime) -> Strength:
-    recent, mean_recent = standing.latest(now)
+def _strength(rule: Deterioration, standing: Standing, hour: Sums, day: Sums, recent: tuple[int, float]) -> Strength:
+    newest, mean_recent = recent
     limit, ticks = page_limit(standing, rule, day)
     seen, expected = volume.excess(standing.volume)
     usual = standing.usual
     allowed = budget.share(usual.budget, usual)
+    implied = implied_fall(standing, allowed)
     return Strength(
         evidence=evidence_of(standing),
         limit=limit,
         budget=allowed,
         burn_hour=budget.burn(budget.share(hour.x / hour.n, usual), allowed) if hour.n else None,
         burn_day=budget.burn(budget.share(day.x / day.n, usual), allowed) if day.n else None,
-        burn_recent=budget.burn(budget.share(mean_recent, usual), allowed) if recent else None,
-        gone_hours=_gone_hours(standing, day),
+        burn_recent=budget.burn(budget.share(mean_recent, usual), allowed) if newest else None,
+        gone_hours=_gone_hours(standing, day, allowed),
         volume=volume_score(standing) if rule.volume else None,
         volume_limit=rule.volume_critical,
         volume_seen=seen,
@@ -116,8 +116,8 @@ def _strength(rule: Deterioration, standing: Standing, hour: Sums, day: Sums, no
         false_alarms_per_month=rule.false_alarms_per_month,
         ticks_per_month=ticks,
         rates=(
-            _rate(standing, hour, "hour", rule.points_per_hour),
-            _rate(standing, day, "day", rule.points_per_day),
+            _rate(standing, hour, "hour", rule.points_per_hour, implied),
+            _rate(standing, day, "day", rule.points_per_day, implied),
         ),
     )
 
@@ -159,21 +159,23 @@ def _falling(rule: Deterioration, rates: tuple[Rate, ...]) -> bool:
     )
 
 
-def _condition(standing: Standing, strength: Strength, day: Sums, now: datetime, *, blind: bool) -> Condition:
+def _condition(
+    standing: Standing, strength: Strength, day: Sums, recent: tuple[int, float], *, blind: bool
+) -> Condition:
     """What it is when nothing is breached; a brand that nobody has spoken of for a day is not calm."""
     if blind:
         return Condition.BLIND
     two = standing.over_hours(2)
-    count, mean = standing.latest(now)
+    count, mean = recent
     many = strength.volume is not None and strength.volume >= VOLUME_CALM * strength.volume_limit
-    within = budget.recovered(count, mean, two.n, two.x / two.n if two.n else 0.0, strength.budget)
+    within = budget.recovered(count, mean, two.n, two.x / two.n if two.n else 0.0, standing.usual.budget)
     return Condition.CALM if day.n and within and not many else Condition.UNKNOWN
 
 
-def _rate(standing: Standing, seen: Sums, per: Literal["hour", "day"], threshold: float | None) -> Rate:
+def _rate(standing: Standing, seen: Sums, per: Literal["hour", "day"], threshold: float | None, implied: float) -> Rate:
     """The change of perception against the usual within the hour or the day, with its interval (95 %, for reading)."""
     usual = standing.usual_rate
-    limit = threshold if threshold is not None else implied_fall(standing)
+    limit = threshold if threshold is not None else implied
     if not seen.n:
         return Rate(per=per, threshold=limit, implied=threshold is None)
     mean = seen.y / seen.n
@@ -190,44 +192,53 @@ def _rate(standing: Standing, seen: Sums, per: Literal["hour", "day"], threshold
     )
 
 
-def implied_fall(standing: Standing) -> float:
+def implied_fall(standing: Standing, allowed: float) -> float:
     """The fall of perception (points) that overspending the budget means, if those who turn say the worst.
 
     Of the mentions that were no negative experience, (b - p) / (1 - p) turn from their mean perception to -100.
     """
-    p, b = standing.usual.mean, budget.share(standing.usual.budget, standing.usual)
+    p, b = standing.usual.mean, allowed
     turned = min(1.0, max(0.0, b - p) / max(1 - p, 1e-9))
     return max(0.1, turned * (perception(standing.usual_rate.mean) + 100.0))
 
 
-def _gone_hours(standing: Standing, day: Sums) -> float | None:
+def _gone_hours(standing: Standing, day: Sums, allowed: float) -> float | None:
     usual = standing.usual
     if not day.n or not usual.per_day:
         return None
     share = _share(standing, day)
     return budget.gone_in_hours(
         share,
-        budget.share(usual.budget, usual),
+        allowed,
         per_hour=day.n / 24,
         spent=usual.mean * usual.per_day * (DAYS_PER_MONTH - 1) + share * day.n,
         month_mentions=usual.per_day * DAYS_PER_MONTH,
     )
 
 
-def _sentence(signal: Signal, standing: Standing, strength: Strength) -> str:
+def _sentence(
+    observed: float | None,
+    mentions: int,
+    span: int,
+    condition: Condition,
+    channels: tuple[Channel, ...],
+    standing: Standing,
+    strength: Strength,
+) -> str:
+    """One English sentence with the numbers that decided."""
     usual = f"{standing.usual.mean:.0%} is usual ({_basis(standing)}), {strength.budget:.0%} is the budget"
-    if signal.observed is None:
+    if observed is None:
         return f"nobody has spoken for a day; {usual}"
-    hours = "the last hour" if signal.window_end_at - signal.window_start_at == timedelta(hours=1) else "the last day"
-    numbers = f"{signal.observed:.0%} of {signal.mentions} mentions in {hours} tell of a negative experience"
+    hours = "the last hour" if span == 1 else "the last day"
+    numbers = f"{observed:.0%} of {mentions} mentions in {hours} tell of a negative experience"
     sure = f"the evidence is {odds(strength.evidence)}, {odds(strength.limit)} wakes somebody"
     parts = [numbers, usual, sure]
-    if strength.volume is not None and (Channel.VOLUME in signal.channels or signal.severity):
+    if strength.volume is not None and channels:
         parts.append(
             f"{strength.volume_seen:.0f} negative mentions in 3 hours where {strength.volume_usual:.1f} are usual "
             f"(score {strength.volume:.1f}, {strength.volume_limit:.3g} wakes somebody)"
         )
-    if signal.condition is Condition.BLIND:
+    if condition is Condition.BLIND:
         parts.insert(0, "sources fail, so what is missing is not known")
     return "; ".join(parts)
 

@@ -130,8 +130,7 @@ def count(
     ``past`` are the blocks of 29 days, needed where ``needs_past`` says so. ``firing_from_at`` is the onset of the
     alert that pages, if one does: what is said from then on does not become usual. While ``frozen`` nothing is learned:
     an alert is over when the brand is within the budget that it was judged by, not when the budget has grown. While
-    ``blind`` the number of
-    mentions is not followed, since silence means nothing then.
+    ``blind`` the number of mentions is not followed, since silence means nothing then.
     """
     ballots = sorted(ballots, key=lambda one: (one.at, one.mention))
     tick, block = tick_of(now), tick_of(now) // BLOCK_TICKS
@@ -146,11 +145,11 @@ def count(
     votes = _votes(standing, history, now, news=False) + _votes(standing, news, now, news=True, first=len(history))
     counted = [vote for vote in votes if vote.news and vote.weighs]
     state = _volume(standing, news, tick, rule, blind=blind)
-    standing = replace(standing, origins=_origins(standing, tick))
     return Counted(
         standing=replace(
             standing,
             tick=tick,
+            origins=_origins(standing, tick),
             position=standing.position + len(votes),
             wealth=_bet(standing.wealth, standing.usual, tick, [x_of(vote, rule) for vote in counted]),
             wealth_rate=standing.wealth_rate
@@ -160,7 +159,7 @@ def count(
             recent=_newest(standing.recent, counted, rule),
             volume=state,
             sources=_by_source(standing.sources, votes),
-            spoke=max([standing.spoke or -math.inf, *(vote.at.timestamp() for vote in votes)], default=None)
+            spoke=max([standing.spoke or -math.inf, *(vote.at.timestamp() for vote in votes)])
             if votes
             else standing.spoke,
         ),

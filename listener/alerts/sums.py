@@ -82,8 +82,11 @@ def _grown(
     """The sums with ``votes`` added, without what is older than ``oldest``, in order."""
     if not votes:
         return kept if not kept or kept[0].slot > oldest else tuple(one for one in kept if one.slot > oldest)
-    sums = _added_up(votes, rule, secs, kept)
-    return tuple(sums[slot] for slot in sorted(sums) if slot > oldest)
+    # Nearly always all of them belong to the newest slot or after it: the others need not be touched.
+    newest = min(int(one.at.timestamp()) // secs for one in votes)
+    still = len(kept) if not kept or kept[-1].slot < newest else len(kept) - 1 if kept[-1].slot == newest else 0
+    sums = _added_up(votes, rule, secs, kept[still:])
+    return tuple([one for one in (*kept[:still], *(sums[slot] for slot in sorted(sums))) if one.slot > oldest])
 
 
 def blocks(

@@ -210,14 +210,14 @@ def _recent(state: Volume) -> tuple[tuple[int, ...], tuple[float, ...]]:
     counts = dict(state.open)
     ticks = range(max(state.settled, state.now_tick - MEMORY_TICKS - LATE_TICKS_MAX + 2), state.now_tick + 1)
     newest = [counts.get(tick, 0) for tick in ticks]
-    usual = [_usual(state, tick) for tick in ticks]
+    by_hour = {hour: _usual(state, hour) for hour in {tick // TICKS_PER_HOUR % 24 for tick in ticks}}
+    usual = [by_hour[tick // TICKS_PER_HOUR % 24] for tick in ticks]
     return (*state.counts, *newest), (*state.expected, *usual)
 
 
-def _usual(state: Volume, tick: int) -> float:
-    """The expected count of a tick that is not settled."""
+def _usual(state: Volume, hour: int) -> float:
+    """The expected count of a tick of this hour of the day that is not settled."""
     level = state.level_sum / state.level_weight if state.level_weight else 0.0
-    hour = tick // TICKS_PER_HOUR % 24
     prior = PRIOR * (level + 1.0)
     return level * ((state.hour_sums[hour] + prior) / (state.hour_weights[hour] + prior))
 
