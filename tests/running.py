@@ -198,8 +198,8 @@ async def told(at: Bench) -> list[dict[str, Any]]:
 
 
 async def turned(at: Bench) -> None:
-    """Thirty customers complain."""
-    at.script(result(*(f"Bolt was awful today, number {number}" for number in range(30))))
+    """Sixty customers complain."""
+    at.script(result(*(f"Bolt was awful today, number {number}" for number in range(60))))
     await at.polled()
     await at.work()
     at.clock[0] += timedelta(minutes=5)

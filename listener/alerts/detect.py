@@ -27,21 +27,35 @@ TICKS_PER_MONTH = 30 * 288
 DAYS_PER_MONTH = 30
 
 
-def detect(rule: Deterioration, *, brand: str, standing: Standing, now: datetime, blind: bool = False) -> Signal:
+def detect(
+    rule: Deterioration,
+    *,
+    brand: str,
+    standing: Standing,
+    now: datetime,
+    firing: bool = False,
+    blind: bool = False,
+) -> Signal:
     """Judge how ``brand`` stands at ``now``.
 
     Until the brand has some history, only the number of mentions and single ones alert, unless its budget is set.
     Breached: there is evidence that the budget is overspent (or that perception falls too fast) and it still is, or
     negative mentions pile up. Critical wakes somebody: evidence that keeps the promise on false alarms, or both
     channels at once; a warning needs a tenth of that evidence. Calm: the newest mentions are within the budget.
-    Unknown: neither. Blind: sources fail, so silence tells nothing; a breach is told all the same.
+    Unknown: neither. While an alert is ``firing`` calm comes first: what was gathered against the brand, and the last
+    day, still count against it when the trouble is over. Blind: sources fail, so silence tells nothing; a breach is
+    told all the same.
     """
     hour, day = standing.over_hours(1), standing.over_hours(24)
     recent = standing.latest(now)
     strength = _strength(rule, standing, hour, day, recent)
     shown, span = (hour, 1) if hour.n >= HOUR_MENTIONS else (day, 24)
     severity, channels = _breach(rule, standing, strength, hour, day)
-    condition = Condition.BREACHED if severity else _condition(standing, strength, day, recent, blind=blind)
+    condition = _condition(standing, strength, day, recent, blind=blind)
+    if severity and firing and condition is Condition.CALM:
+        severity, channels = None, ()
+    if severity:
+        condition = Condition.BREACHED
     mean = budget.share(shown.x / shown.n, standing.usual) if shown.n else None
     # Of so many labelled mentions, each of its own, the share would be as sure.
     worth = shown.n * standing.usual.sharpness / strength.deff

@@ -22,7 +22,8 @@ class Record:
     """One decision of the rule ``deterioration``, and ``signal``, what it found.
 
     ``rule`` are its options, ``standing`` how the brand stood (as JSON values), ``origin`` where to begin to fold the
-    evidence again: after that position, up to the signal's. ``blind`` tells whether sources failed then.
+    evidence again: after that position, up to the signal's. ``firing`` tells whether an alert fired already,
+    ``blind`` whether sources failed then.
     """
 
     decided_at: datetime
@@ -32,6 +33,7 @@ class Record:
     origin: Origin
     proof: Proof | None = None
     market: Market | None = None
+    firing: bool = False
     blind: bool = False
 
 
@@ -70,6 +72,7 @@ def check(record: Record, votes: Sequence[Vote], recent: Sequence[Vote]) -> tupl
         brand=signal.brand,
         standing=replace(kept, wealth=wealth, wealth_rate=wealth_rate, ticks=ticks, hours=hours),
         now=record.decided_at,
+        firing=record.firing,
         blind=record.blind,
     )
     last = votes[-1].position if votes else record.origin.position

@@ -52,7 +52,8 @@ class Look:
     """What a look found: what was counted, how the brand stands now, and what becomes of its alerts.
 
     ``standing`` is what is to be kept; while an alert is decided it is what the decision was made from
-    (``counted.standing``). ``left_out_from`` is the block from which the brand's votes teach nothing any more.
+    (``counted.standing``), and ``firing`` whether an alert fired already. ``left_out_from`` is the block from which the
+    brand's votes teach nothing any more.
     """
 
     counted: Counted
@@ -60,6 +61,7 @@ class Look:
     signal: Signal
     transitions: tuple[tuple[Rule, Transition], ...]
     blind: bool
+    firing: bool
     left_out_from: int | None
 
 
@@ -86,7 +88,14 @@ def look(case: Case) -> Look:
         frozen=firing is not None and _fires(firing) and case.now - _onset(firing) < NEW_NORMAL,
         blind=blind,
     )
-    signal = detect(rule, brand=case.brand, standing=counted.standing, now=case.now, blind=blind)
+    signal = detect(
+        rule,
+        brand=case.brand,
+        standing=counted.standing,
+        now=case.now,
+        firing=firing is not None and _fires(firing),
+        blind=blind,
+    )
     transitions: list[tuple[Rule, Transition]] = []
     standing, left_out_from = counted.standing, None
     for one in case.rules if case.alerting else ():
@@ -115,6 +124,7 @@ def look(case: Case) -> Look:
         signal=signal,
         transitions=tuple(transitions),
         blind=blind,
+        firing=firing is not None and _fires(firing),
         left_out_from=left_out_from,
     )
 

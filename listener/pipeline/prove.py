@@ -63,6 +63,7 @@ async def prove_it(
         origin=origin,
         proof=proof,
         market=await _market(parts, case, onset_at, moved),
+        firing=found.firing,
         blind=found.blind,
     )
     shown = _shown(proof, found, signal)

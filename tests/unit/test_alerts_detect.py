@@ -260,10 +260,9 @@ def test_the_month_is_gone_when_it_burns_and_not_when_it_does_not() -> None:
 
 def test_the_implied_threshold_follows_from_the_budget() -> None:
     """Overspending the budget means that so many of the content turn, and say the worst."""
-    standing = standing_of()
-    tight, loose = (replace(standing, usual=replace(standing.usual, mean=0.2, budget=one)) for one in (0.22, 0.4))
-    assert 0 < implied_fall(tight) < implied_fall(loose)
-    assert implied_fall(replace(standing, usual=replace(standing.usual, mean=0.5, budget=0.3))) == 0.1
+    standing = replace(standing_of(), usual=replace(standing_of().usual, mean=0.2))
+    assert 0 < implied_fall(standing, 0.22) < implied_fall(standing, 0.4)
+    assert implied_fall(replace(standing, usual=replace(standing.usual, mean=0.5)), 0.3) == 0.1
 
 
 @pytest.mark.parametrize(
