@@ -7,6 +7,7 @@ brands stand, decide, keep it. Brands have a month behind them; stored votes are
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import tempfile
@@ -21,6 +22,7 @@ from listener.alerts import standing as standings
 from listener.alerts.rules import DEFAULT_RULES, Deterioration
 from listener.alerts.standing import Fleet, Standing
 from listener.config import Brand
+from listener.daemon import GC_THRESHOLDS
 from listener.domain import Assessment, Ballot, Mention, Past, Probabilities, Sums, Vote
 from listener.fetch import Fetcher, FetchPolicy
 from listener.log import configure
@@ -87,6 +89,8 @@ def deciding(brands: int) -> float:
         )
         for number in range(brands)
     ]
+    for case in cases:  # as in the daemon, it is not the first look at a brand
+        look(case)
     began = time.process_time()
     for case in cases:
         look(case)
@@ -211,6 +215,7 @@ def main() -> None:
     options = parser.parse_args()
     brands = options.brands
     configure("console", "error")
+    gc.set_threshold(*GC_THRESHOLDS)  # as the daemon does
     alone = deciding(brands)
     ticks = [asyncio.run(tick(brands, changed, 0)) for changed in (0, brands // 100, brands // 10, brands)]
     ticks += [asyncio.run(tick(brands, brands // 10, stored)) for stored in (10 * brands, 50 * brands)]

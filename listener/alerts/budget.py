@@ -6,6 +6,7 @@ quarter of the day and the day of the week do to a brand is part of its usual, a
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -243,7 +244,7 @@ def recent_votes(ages_secs: Sequence[float]) -> int:
 
     They are the last 30, of those the ones of the last three days, but eight of them in any case, if there are eight.
     """
-    young = sum(1 for age in ages_secs[:RECENT_VOTES] if age <= RECENT_SECS)
+    young = bisect_right(ages_secs, RECENT_SECS)
     return min(len(ages_secs), RECENT_VOTES, max(RECENT_VOTES_MIN, young))
 
 

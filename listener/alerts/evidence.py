@@ -106,7 +106,7 @@ def onset(wealth: Wealth) -> int:
 def log_mean(logarithms: list[float]) -> float:
     """Ln of the mean of what these are the logarithms of."""
     top = max(logarithms)
-    return top + math.log(math.fsum(math.exp(one - top) for one in logarithms) / len(logarithms))
+    return top + math.log(math.fsum([math.exp(one - top) for one in logarithms]) / len(logarithms))
 
 
 def needed(ticks_per_month: float, false_alarms_per_month: float) -> float:

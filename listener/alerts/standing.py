@@ -81,14 +81,14 @@ class Standing:
             first, kept = self.tick - hours * HOUR_TICKS, self.ticks
         else:
             first, kept = self.tick // HOUR_TICKS - hours, self.hours
-        return sums.total([one for one in kept if one.slot > first])
+        return sums.total([one for one in kept if one[0] > first])  # by its place: read faster than by its name
 
     def latest(self, now: datetime) -> tuple[int, float]:
         """How many of the newest votes are recent (see ``budget.recent_votes``), and their mean x."""
         stamp = now.timestamp()
         newest = self.recent[::-1]
         count = budget.recent_votes([stamp - at for at, _ in newest])
-        return count, math.fsum(x for _, x in newest[:count]) / count if count else 0.0
+        return count, math.fsum([x for _, x in newest[:count]]) / count if count else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +134,17 @@ def count(
     """
     ballots = sorted(ballots, key=lambda one: (one.at, one.mention))
     tick, block = tick_of(now), tick_of(now) // BLOCK_TICKS
-    history = [one for one in ballots if not _is_news(one, now)]
     news = [one for one in ballots if _is_news(one, now)]
+    history = [one for one in ballots if not _is_news(one, now)] if len(news) < len(ballots) else []
     added = sums.blocks(ballots, rule, firing_from_at, block)
     if standing is not None and tick < standing.tick:
         tick, block = standing.tick, standing.block  # a clock set back: no time has passed
     if standing is None or (past is not None and (not frozen or standing.config != fingerprint(rule))):
         known = sums.joined(past or (), sums.blocks(history, rule, firing_from_at, block))
         standing = _learned(standing, known, rule=rule, tick=tick, block=block, fleet=fleet)
-    votes = _votes(standing, history, now, news=False) + _votes(standing, news, now, news=True, first=len(history))
+    votes = _votes(standing, news, now, news=True, first=len(history))
+    if history:
+        votes = _votes(standing, history, now, news=False) + votes
     counted = [vote for vote in votes if vote.news and vote.weighs]
     state = _volume(standing, news, tick, rule, blind=blind)
     return Counted(
@@ -159,9 +161,7 @@ def count(
             recent=_newest(standing.recent, counted, rule),
             volume=state,
             sources=_by_source(standing.sources, votes),
-            spoke=max([standing.spoke or -math.inf, *(vote.at.timestamp() for vote in votes)])
-            if votes
-            else standing.spoke,
+            spoke=max([standing.spoke or -math.inf, *(v.at.timestamp() for v in votes)]) if votes else standing.spoke,
         ),
         votes=tuple(votes),
         added=added,

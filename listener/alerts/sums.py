@@ -35,13 +35,13 @@ def moment(tick: int) -> datetime:
 def total(some: Sequence[Sums]) -> Sums:
     """All together, in slot 0."""
     n = negative = x = xx = y = yy = 0.0
-    for one in some:
-        n += one.n
-        negative += one.negative
-        x += one.x
-        xx += one.xx
-        y += one.y
-        yy += one.yy
+    for _, more_n, more_negative, more_x, more_xx, more_y, more_yy in some:  # a tuple is read faster than its names
+        n += more_n
+        negative += more_negative
+        x += more_x
+        xx += more_xx
+        y += more_y
+        yy += more_yy
     return Sums(0, n, negative, x, xx, y, yy)
 
 
@@ -86,7 +86,8 @@ def _grown(
     newest = min(int(one.at.timestamp()) // secs for one in votes)
     still = len(kept) if not kept or kept[-1].slot < newest else len(kept) - 1 if kept[-1].slot == newest else 0
     sums = _added_up(votes, rule, secs, kept[still:])
-    return tuple([one for one in (*kept[:still], *(sums[slot] for slot in sorted(sums))) if one.slot > oldest])
+    grown = [*kept[:still], *[sums[slot] for slot in sorted(sums)]]
+    return tuple(grown if grown[0].slot > oldest else [one for one in grown if one.slot > oldest])
 
 
 def blocks(

@@ -198,8 +198,14 @@ def score(state: Volume) -> float | None:
 
 def excess(state: Volume) -> tuple[float, float]:
     """How many were counted in the 3 hours up to the newest tick, and how many are usual: for the words of an alert."""
-    counts, expected = _recent(state)
-    return float(sum(counts[-MEMORY_TICKS:])), sum(expected[-MEMORY_TICKS:])
+    ticks = range(max(state.settled, state.now_tick - MEMORY_TICKS + 1), state.now_tick + 1)
+    settled = MEMORY_TICKS - len(ticks)
+    seen = sum(state.counts[-settled:]) if settled else 0
+    usual = sum(state.expected[-settled:]) if settled else 0.0
+    for hour in {tick // TICKS_PER_HOUR for tick in ticks}:
+        within = min(ticks[-1] + 1, (hour + 1) * TICKS_PER_HOUR) - max(ticks[0], hour * TICKS_PER_HOUR)
+        usual += within * _usual(state, hour % 24)
+    return float(seen + sum(count for tick, count in state.open if tick >= ticks[0])), usual
 
 
 def _recent(state: Volume) -> tuple[tuple[int, ...], tuple[float, ...]]:

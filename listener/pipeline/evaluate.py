@@ -50,8 +50,7 @@ async def evaluate(parts: Parts) -> Evaluation:
     ears = await _ears(parts, now)
     waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS)
     about = set(parts.agenda.due(now)) | await alerts.firing(parts.database) | ears.keys()
-    known = await votes.fleet(parts.database)
-    fleet = Fleet() if known is None else Fleet(x=known[0], y=known[1], deff=known[2])
+    fleet = _FleetOnce(parts)
     told: list[Alert] = []
     states: list[StatePayload] = []
     while True:
@@ -66,12 +65,27 @@ async def evaluate(parts: Parts) -> Evaluation:
     return Evaluation(told=tuple(told), states=tuple(states))
 
 
+class _FleetOnce:
+    """What is usual for all brands together: read once a look at most, and only where a brand learns what is usual."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._known: Fleet | None = None
+
+    async def read(self) -> Fleet:
+        """The fleet as it was when it was first asked for."""
+        if self._known is None:
+            known = await votes.fleet(self._parts.database)
+            self._known = Fleet() if known is None else Fleet(x=known[0], y=known[1], deff=known[2])
+        return self._known
+
+
 async def _look_at(
     parts: Parts,
     about: Collection[str],
     waiting: Sequence[Waiting],
     ears: Mapping[str, Sequence[Ear]],
-    fleet: Fleet,
+    fleet: "_FleetOnce",
     now: datetime,
 ) -> Evaluation:
     """Look at these brands, and at those that something is said of."""
@@ -125,21 +139,22 @@ async def _case(
     queue: Sequence[Waiting],
     latest: Mapping[str, Alert],
     ears: Sequence[Ear] | None,
-    fleet: Fleet,
+    fleet: "_FleetOnce",
     now: datetime,
 ) -> Case:
     brand, rules = parts.brands[name], parts.rules.get(name, ())
     ballots = [one.ballot for one in queue if one.ballot is not None]
-    past = None
+    past, usual = None, Fleet()
     if standings.needs_past(standing, ballots, rule=main_rule(rules), now=now):
         block = sums.tick_of(now) // BLOCK_TICKS
         past = await ledger.past(parts.database, name, first_slot=block - KEPT_BLOCKS)
+        usual = await fleet.read()
     return Case(
         brand=name,
         rules=rules,
         standing=standing,
         ballots=ballots,
-        fleet=fleet,
+        fleet=usual,
         now=now,
         alerting=brand.alerts,
         past=past,

@@ -28,6 +28,7 @@ from listener.domain import (
 
 # What has been bad for longer than this is what is usual now.
 NEW_NORMAL = timedelta(seconds=LEFT_OUT_AFTER_ALERT_BLOCKS * BLOCK_TICKS * TICK_SECS)
+DEFAULT_RULE = Deterioration(name="deterioration")
 ALERTING = frozenset({Reason.FIRST, Reason.WORSENED, Reason.REOPENED})
 
 
@@ -67,7 +68,7 @@ class Look:
 
 def main_rule(rules: Sequence[Rule]) -> Deterioration:
     """The rule by which a brand's votes are counted; with its defaults where none is set."""
-    return next((rule for rule in rules if isinstance(rule, Deterioration)), Deterioration(name="deterioration"))
+    return next((rule for rule in rules if isinstance(rule, Deterioration)), DEFAULT_RULE)
 
 
 def look(case: Case) -> Look:
@@ -76,7 +77,7 @@ def look(case: Case) -> Look:
     before = {one.name: case.alerts.get(fingerprint(case.brand, one.name)) for one in case.rules}
     firing = before.get(rule.name)
     firing_from_at = _onset(firing) if firing is not None and _pages(firing) else None
-    blind, signals = _blind(case)
+    blind, signals = _blind(case, before)
     counted = standings.count(
         case.standing,
         case.ballots,
@@ -100,11 +101,11 @@ def look(case: Case) -> Look:
     standing, left_out_from = counted.standing, None
     for one in case.rules if case.alerting else ():
         match one:
+            case _ if not _may_change(before[one.name], one, signal, signals, case):
+                transitions.append((one, Transition(alert=before[one.name], reason=None, explanation="nothing fires")))
+                continue
             case Deterioration():
                 found: Signal = signal
-            case HighRisk() | Blind() if not _may_change(before[one.name], one, signals, case):
-                transitions.append((one, Transition(alert=before[one.name], reason=None, explanation="nothing new")))
-                continue
             case HighRisk():
                 found = high_risk(one, case)
             case Blind():
@@ -129,11 +130,17 @@ def look(case: Case) -> Look:
     )
 
 
-def _may_change(before: Alert | None, rule: Rule, signals: Mapping[str, Signal], case: Case) -> bool:
-    """Whether a rule about single events has anything to judge: an alert that fires, or something that may fire."""
+def _may_change(before: Alert | None, rule: Rule, signal: Signal, signals: Mapping[str, Signal], case: Case) -> bool:
+    """Whether there is anything to decide: an alert that fires, or something that may fire."""
     if before is not None and before.state is AlertState.FIRING:
         return True
-    return rule.name in signals if isinstance(rule, Blind) else any(one.reach is not None for one in case.ballots)
+    match rule:
+        case Deterioration():
+            return signal.severity is not None
+        case Blind():
+            return rule.name in signals
+        case HighRisk():
+            return any(one.reach is not None for one in case.ballots)
 
 
 def high_risk(rule: HighRisk, case: Case) -> Signal:
@@ -170,15 +177,17 @@ def high_risk(rule: HighRisk, case: Case) -> Signal:
     )
 
 
-def _blind(case: Case) -> tuple[bool, dict[str, Signal]]:
+def _blind(case: Case, before: Mapping[str, Alert | None]) -> tuple[bool, dict[str, Signal]]:
     """Whether the brand is blind, and the findings of the rules that say so."""
     blind, signals = False, {}
-    shares = dict(case.standing.sources) if case.standing is not None else {}
+    failing_somewhere = any(one.failing_since_at is not None for one in case.ears)
     for rule in case.rules:
-        firing = case.alerts.get(fingerprint(case.brand, rule.name))
-        fires = firing is not None and firing.state is AlertState.FIRING
-        if isinstance(rule, Blind) and (fires or any(one.failing_since_at is not None for one in case.ears)):
+        if not isinstance(rule, Blind):
+            continue
+        last = before[rule.name]
+        if failing_somewhere or (last is not None and _fires(last)):
             failing = deaf(case.ears, rule, case.now)
+            shares = dict(case.standing.sources) if case.standing is not None else {}
             here = is_blind(case.ears, failing, shares, rule)
             blind = blind or here
             signals[rule.name] = blindness(

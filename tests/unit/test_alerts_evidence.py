@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from listener.alerts.evidence import AIMS, Bets, Wealth, add, bets, evidence, log_mean, needed, onset, start
@@ -104,6 +104,7 @@ def test_a_group_is_as_good_as_its_mentions_one_by_one(x: float, count: int, bud
 @given(history=HISTORIES, budget=BUDGETS)
 def test_the_evidence_is_the_mean_wealth(history: list[tuple[int, list[tuple[float, float]]]], budget: float) -> None:
     wealth = after(history, bets(budget))
+    assume(max(one + more for one, more in zip(wealth.carried, wealth.opened, strict=True)) < 600)  # exp(710) overflows
     assert math.exp(evidence(wealth)) == pytest.approx(math.fsum(each(wealth)) / len(AIMS), rel=1e-9)
 
 
