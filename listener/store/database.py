@@ -99,7 +99,7 @@ class Database:
             return
         self._grown, self._analyse_at = 0, min(2 * self._analyse_at, ANALYSE_MOST)
         async with self.writing() as connection:
-            await connection.execute(text("ANALYZE mention, mention_brand, scoring, assessment"))
+            await connection.execute(text("ANALYZE mention, mention_brand, scoring, assessment, vote, ballot"))
 
     async def ping(self) -> None:
         """Return when the database answers; raises StoreError."""
