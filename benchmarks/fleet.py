@@ -7,7 +7,6 @@ brands stand, decide, keep it. Brands have a month behind them; stored votes are
 
 import argparse
 import asyncio
-import gc
 import json
 import random
 import tempfile
@@ -22,7 +21,6 @@ from listener.alerts import standing as standings
 from listener.alerts.rules import DEFAULT_RULES, Deterioration
 from listener.alerts.standing import Fleet, Standing
 from listener.config import Brand
-from listener.daemon import GC_THRESHOLDS
 from listener.domain import Assessment, Ballot, Mention, Past, Probabilities, Sums, Vote
 from listener.fetch import Fetcher, FetchPolicy
 from listener.log import configure
@@ -215,7 +213,6 @@ def main() -> None:
     options = parser.parse_args()
     brands = options.brands
     configure("console", "error")
-    gc.set_threshold(*GC_THRESHOLDS)  # as the daemon does
     alone = deciding(brands)
     ticks = [asyncio.run(tick(brands, changed, 0)) for changed in (0, brands // 100, brands // 10, brands)]
     ticks += [asyncio.run(tick(brands, brands // 10, stored)) for stored in (10 * brands, 50 * brands)]

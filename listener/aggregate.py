@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from listener.domain import Assessment, Window
 
-FINE_SECS = 300  # the smallest window: what detection sees as "now"
-COARSE_SECS = 3600  # what baselines are made of: a month is 720 of them
+FINE_SECS = 300  # the smallest window
+COARSE_SECS = 3600  # for long stretches: a month is 720 of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import hashlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,9 +24,6 @@ IDLE_SECS = 1.0  # how long a stage with nothing to do waits, unless it is woken
 STORE_FAILURES = 10  # units in a row that the database may fail before the supervisor is to restart us
 START_SPREAD_SECS = 30.0  # first polls are spread over this, so that a start is no stampede
 STOP_SECS = 10.0
-# A look makes many small values that die by their reference counts; the collector would search the standings of all
-# brands for cycles, again and again, and find none.
-GC_THRESHOLDS = (50_000, 50, 50)
 DIGEST_SECS = 60.0  # how exactly the time of the digest is kept
 
 
@@ -147,7 +143,6 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM. Raises StoreDown when the database stays away."""
-        gc.set_threshold(*GC_THRESHOLDS)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -17,6 +17,7 @@ from listener.alerts.budget import TICK_SECS, Usual, share
 from listener.alerts.decompose import Decomposition, Dimension, Group, decompose, groups_of, x_of
 from listener.alerts.evidence import Wealth
 from listener.alerts.standing import Origin
+from listener.alerts.sums import y_of
 from listener.domain import Vote
 
 AUTHORS_MAX = 5  # the loudest so many may be left out to see what an alert hangs on
@@ -194,7 +195,7 @@ def replay_key(votes: Sequence[Vote], *, use_risk: bool, origin: Origin | None =
     """A digest (64 bits, hexadecimal) of ``origin``, of what decides in ``votes``, and of the evidence, exactly."""
     digest = hashlib.sha256(repr(origin).encode())
     for vote in votes:
-        x, y = x_of(vote, use_risk=use_risk), _dissatisfaction(vote)
+        x, y = x_of(vote, use_risk=use_risk), y_of(vote)
         row = (vote.position, vote.mention, int(vote.counted_at.timestamp()), vote.news, vote.weighs, x, y)
         digest.update(repr((*row, vote.budget, vote.deff, vote.rate_budget, vote.rate_deff)).encode())
     looks = _fold(votes, use_risk=use_risk, origin=origin)
@@ -310,9 +311,7 @@ def _fold(votes: Iterable[Vote], *, use_risk: bool, origin: Origin | None, budge
             [(vote.budget if budget is None else budget, vote.deff, x_of(vote, use_risk=use_risk)) for vote in batch],
         )
         rated = [
-            (vote.rate_budget, vote.rate_deff or 1.0, _dissatisfaction(vote))
-            for vote in batch
-            if vote.rate_budget is not None
+            (vote.rate_budget, vote.rate_deff or 1.0, y_of(vote)) for vote in batch if vote.rate_budget is not None
         ]
         if rated:
             wealth_rate = _bet(wealth_rate or evidence.start(now), now, rated)
@@ -346,7 +345,7 @@ def _gains(votes: Iterable[Vote], look: Look, *, use_risk: bool) -> list[tuple[f
     found = []
     for vote in votes:
         budget, deff = (vote.rate_budget, vote.rate_deff or 1.0) if rated else (vote.budget, vote.deff)
-        x = _dissatisfaction(vote) if rated else x_of(vote, use_risk=use_risk)
+        x = y_of(vote) if rated else x_of(vote, use_risk=use_risk)
         if budget is None or not vote.weighs or not vote.news:
             found.append((0.0, x))
             continue
@@ -387,11 +386,6 @@ def _ahead(look: Look) -> Wealth:
     """The stream that has more evidence."""
     rate = look.wealth_rate
     return rate if rate is not None and evidence.evidence(rate) > evidence.evidence(look.wealth) else look.wealth
-
-
-def _dissatisfaction(vote: Vote) -> float:
-    """0 is a perception of 100, 1 one of -100."""
-    return (1.0 - vote.polarity) / 2.0
 
 
 def _author(vote: Vote) -> AuthorKey:

@@ -47,7 +47,7 @@ async def evaluate(parts: Parts) -> Evaluation:
     A brand without alerts (a competitor) is followed like the others, and nobody is told.
     """
     now = parts.now()
-    ears = await _ears(parts, now)
+    ears = await _ears(parts)
     waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS)
     about = set(parts.agenda.due(now)) | await alerts.firing(parts.database) | ears.keys()
     fleet = _FleetOnce(parts)
@@ -243,10 +243,9 @@ async def _forget(parts: Parts, unknown: Sequence[Waiting]) -> None:
         await votes.forget(parts.database, unknown)
 
 
-async def _ears(parts: Parts, now: datetime) -> dict[str, list[Ear]]:
+async def _ears(parts: Parts) -> dict[str, list[Ear]]:
     """The sources of every brand of which one fails; when all can be heard nobody is looked at for it."""
     since = await sources.failing(parts.database)
-    del now
     failing = {name for name, source in parts.sources.items() if source.enabled and name in since}
     if not failing:
         return {}
