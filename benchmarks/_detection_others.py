@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks._detection_streams import TICKS_PER_DAY, Flags, Floats, Ints, Votes, World, step, truth
 from benchmarks._detection_twin import HISTORY_TICKS, MONTH_TICKS, Rules, Twin
-from listener.alerts.budget import BLOCK_TICKS
+from listener.alerts.detection.budget import BLOCK_TICKS
 
 Z99 = 2.575829
 MENTIONS_MIN = 10

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._detection_streams import TICKS_PER_DAY, Flags, Floats, Ints, Votes
-from listener.alerts import budget, evidence
-from listener.alerts.budget import BASELINE_BLOCKS, BLOCK_TICKS, BLOCKS_A_DAY, LEFT_OUT_BLOCKS
+from listener.alerts.detection import budget, evidence
+from listener.alerts.detection.budget import BASELINE_BLOCKS, BLOCK_TICKS, BLOCKS_A_DAY, LEFT_OUT_BLOCKS
 
 HISTORY_TICKS = (BASELINE_BLOCKS + LEFT_OUT_BLOCKS) * BLOCK_TICKS
 MONTH_TICKS = 30 * TICKS_PER_DAY

@@ -48,7 +48,7 @@ from benchmarks._detection_streams import (
 )
 from benchmarks._detection_twin import HISTORY_TICKS, MONTH_TICKS, Rules, Twin, plain
 from benchmarks.machine import machine
-from listener.alerts.budget import Allowance
+from listener.alerts.detection.budget import Allowance
 
 SHARES = (0.05, 0.15, 0.30)
 QUICK = 40

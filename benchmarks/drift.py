@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
-from listener.alerts import evidence, volume
-from listener.alerts.budget import BLOCK_TICKS, BLOCKS_A_DAY, Allowance, Block, usual
-from listener.alerts.drift import BEFORE_BLOCKS, RECENT_BLOCKS, Drift, digest, drift
-from listener.alerts.market import Neighbour, market
+from listener.alerts.detection import evidence, volume
+from listener.alerts.detection.budget import BLOCK_TICKS, BLOCKS_A_DAY, Allowance, Block, usual
+from listener.alerts.detection.drift import BEFORE_BLOCKS, RECENT_BLOCKS, Drift, digest, drift
+from listener.alerts.detection.market import Neighbour, market
 
 SEED = 20260301
 SHARES = (0.05, 0.15, 0.3)

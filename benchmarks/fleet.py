@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from benchmarks.machine import machine
-from listener.alerts import standing as standings
-from listener.alerts.rules import DEFAULT_RULES, Deterioration
-from listener.alerts.standing import Fleet, Standing
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection.rules import DEFAULT_RULES, Deterioration
+from listener.alerts.detection.standing import Fleet, Standing
 from listener.config import Brand
 from listener.domain import Assessment, Ballot, Mention, Past, Probabilities, Sums, Vote
 from listener.fetch import Fetcher, FetchPolicy

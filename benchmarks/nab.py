@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 
 from benchmarks._nab_scoring import LOW_FN, LOW_FP, Outcome, Row, Scores, Series, best, leave_one_out, outcome, sweep
 from benchmarks.machine import machine
-from listener.alerts import volume
+from listener.alerts.detection import volume
 
 SHIPPED = (6.0, 7.0)  # ticket and page
 GRID = tuple(at / 2 for at in range(6, 25))  # 3 to 12
@@ -101,7 +101,7 @@ def read_peers(folder: Path, series: Sequence[Series]) -> dict[str, Scores]:
 
 
 def our_scores(series: Series) -> NDArray[np.float64]:
-    """What listener.alerts.volume says after each row; 0 while it is still learning."""
+    """What listener.alerts.detection.volume says after each row; 0 while it is still learning."""
     state, scores = volume.start(), []
     for at, count in zip(series.times, series.values, strict=True):
         tick = int(at) // volume.TICK_SECS

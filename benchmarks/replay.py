@@ -28,7 +28,7 @@ from typing import Any
 
 from benchmarks._remembered import Remembered
 from benchmarks.machine import machine
-from listener.alerts.rules import DEFAULT_RULES
+from listener.alerts.detection.rules import DEFAULT_RULES
 from listener.backtest import Event, Heard, Labelled, Plan, Track, read_history, replay, run
 from listener.backtest.compare import Lived, lived
 from listener.domain import Reason, Severity

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from benchmarks.machine import machine
-from listener.alerts.rules import DEFAULT_RULES
+from listener.alerts.detection.rules import DEFAULT_RULES
 from listener.backtest.replay import Heard
 from listener.backtest.tune import Tried, advise
 from listener.domain import Ballot

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
-from listener.alerts import volume
+from listener.alerts.detection import volume
 
 SEED = 20260302
 DAYS, BRANDS = 60, 30

@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.panel import Panel
 
 from listener import __version__
-from listener.alerts.broker import EmbeddedBroker
 from listener.alerts.console import show
-from listener.alerts.mqtt import MqttReceiver
-from listener.alerts.payload import StatePayload
-from listener.alerts.rules import DEFAULT_RULES, RULE_TYPES, Deterioration, Rule
-from listener.alerts.watch import watch
+from listener.alerts.detection.rules import DEFAULT_RULES, RULE_TYPES, Deterioration, Rule
+from listener.alerts.mqtt.broker import EmbeddedBroker
+from listener.alerts.mqtt.receiver import MqttReceiver
+from listener.alerts.mqtt.watch import watch
+from listener.alerts.wire.payload import StatePayload
 from listener.config import Settings, load
 from listener.config.load import Schemas, plugged
 from listener.demo.site import DemoSite

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from listener.alerts import standing as standings
-from listener.alerts import sums
-from listener.alerts.decompose import Group
-from listener.alerts.detect import detect
-from listener.alerts.market import Market
-from listener.alerts.proof import Proof, prove
-from listener.alerts.record import RECENT, RECORD, Record
-from listener.alerts.rules import Deterioration
-from listener.alerts.standing import Fleet, Standing
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection import sums
+from listener.alerts.detection.decompose import Group
+from listener.alerts.detection.detect import detect
+from listener.alerts.detection.market import Market
+from listener.alerts.detection.proof import Proof, prove
+from listener.alerts.detection.record import RECENT, RECORD, Record
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.standing import Fleet, Standing
 from listener.domain import (
     Alert,
     AlertState,

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import PrivateAttr
 
-from listener.alerts.payload import StatePayload
-from listener.alerts.rules import Blind, Deterioration, HighRisk, Rule
+from listener.alerts.detection.rules import Blind, Deterioration, HighRisk, Rule
+from listener.alerts.wire.payload import StatePayload
 from listener.config import Brand
 from listener.domain import Assessment, Checkpoint, Notification, Page, PollResult, RawMention
 from listener.errors import DeliveryError, ScoringError, SourceError

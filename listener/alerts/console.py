@@ -9,9 +9,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from listener.alerts.digest import DigestPayload
-from listener.alerts.payload import AlertPayload, StatePayload, StatusPayload
-from listener.alerts.watch import Connection, Event
+from listener.alerts.mqtt.watch import Connection, Event
+from listener.alerts.wire.digest import DigestPayload
+from listener.alerts.wire.payload import AlertPayload, StatePayload, StatusPayload
 from listener.domain import AlertState, Reason, Severity
 
 BAR_CELLS = 40

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from listener.alerts.lifecycle import Transition
+from listener.alerts.detection.lifecycle import Transition
 from listener.domain import Frozen, Notification
 
 

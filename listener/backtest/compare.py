@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from listener.aggregate import FINE_SECS
-from listener.alerts.detect import VOLUME_CALM
-from listener.alerts.lifecycle import advance, patience_of
-from listener.alerts.rules import Deterioration, Rule
-from listener.alerts.standing import volume_score
+from listener.alerts.detection.detect import VOLUME_CALM
+from listener.alerts.detection.lifecycle import advance, patience_of
+from listener.alerts.detection.rules import Deterioration, Rule
+from listener.alerts.detection.standing import volume_score
 from listener.backtest.replay import Event, Heard, OnProgress, Track, replay
 from listener.backtest.weeks import Day, Week, add, monday, weeks
 from listener.domain import Alert, Channel, Condition, Reason, Resolution, Severity, Signal

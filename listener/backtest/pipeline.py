@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from listener.aggregate import FINE_SECS, window_start
-from listener.alerts.rules import Rule
+from listener.alerts.detection.rules import Rule
 from listener.backtest.history import SOURCE, History, stored
 from listener.backtest.replay import AFTER, Heard
 from listener.domain import Frozen, Notification

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from listener.aggregate import FINE_SECS, window_start
-from listener.alerts import standing as standings
-from listener.alerts.budget import BLOCK_TICKS, KEPT_BLOCKS
-from listener.alerts.detect import next_look
-from listener.alerts.rules import Rule
-from listener.alerts.standing import Fleet, Standing
-from listener.alerts.sums import tick_of
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection.budget import BLOCK_TICKS, KEPT_BLOCKS
+from listener.alerts.detection.detect import next_look
+from listener.alerts.detection.rules import Rule
+from listener.alerts.detection.standing import Fleet, Standing
+from listener.alerts.detection.sums import tick_of
 from listener.domain import Alert, AlertState, Ballot, Channel, Past, Reason, Severity, Signal
 from listener.domain.repeats import REPEAT, Spoken, repeated
 from listener.pipeline.look import Case, Look, look, main_rule

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from listener.alerts.rules import Rule
+from listener.alerts.detection.rules import Rule
 from listener.app import rules_of
 from listener.backtest.compare import RuleSet
 from listener.config import Brand, Settings

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from listener.aggregate import FINE_SECS
-from listener.alerts import standing as standings
-from listener.alerts import volume
-from listener.alerts.detect import detect
-from listener.alerts.rules import Deterioration
-from listener.alerts.standing import Fleet, Standing
-from listener.alerts.sums import tick_of
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection import volume
+from listener.alerts.detection.detect import detect
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.standing import Fleet, Standing
+from listener.alerts.detection.sums import tick_of
 from listener.backtest.replay import Follower, Heard
 from listener.backtest.resample import Days, drawn, worsened
 from listener.domain import Repeats, Severity

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from listener.alerts.payload import alert_payload, as_json
+from listener.alerts.wire.payload import alert_payload, as_json
 from listener.backtest.replay import Event, Heard
 from listener.config import Brand
 from listener.domain import Reason

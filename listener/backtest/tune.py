@@ -10,10 +10,10 @@ from datetime import datetime
 from statistics import fmean, median
 
 from listener.aggregate import FINE_SECS
-from listener.alerts.intervals import Z95
-from listener.alerts.rules import Deterioration, Rule
-from listener.alerts.standing import Fleet
-from listener.alerts.sums import x_of, y_of
+from listener.alerts.detection.intervals import Z95
+from listener.alerts.detection.rules import Deterioration, Rule
+from listener.alerts.detection.standing import Fleet
+from listener.alerts.detection.sums import x_of, y_of
 from listener.backtest.replay import Event, Heard, Track, replay
 from listener.backtest.resample import Days, days_of, turning
 from listener.backtest.simulate import TIMES, TRIAL_DAYS, Effort, Setting, Tally, simulate

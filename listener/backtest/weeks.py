@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from listener.alerts.rules import Deterioration
-from listener.alerts.sums import x_of
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.sums import x_of
 from listener.domain import Vote
 
 BEFORE_DAYS, BEFORE_DAYS_MIN = 28, 7  # what the number of a week is compared with

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from listener.alerts.console import show
-from listener.alerts.payload import AlertPayload, as_json
-from listener.alerts.watch import Event
-from listener.alerts.watch import watch as follow
+from listener.alerts.mqtt.watch import Event
+from listener.alerts.mqtt.watch import watch as follow
+from listener.alerts.wire.payload import AlertPayload, as_json
 from listener.app import database_of, load_settings, utc_now
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
 from listener.config import Settings

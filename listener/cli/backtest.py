@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from listener.aggregate import FINE_SECS
-from listener.alerts.rules import DEFAULT_RULES, Rule
+from listener.alerts.detection.rules import DEFAULT_RULES, Rule
 from listener.app import database_of, load_settings, matcher_of, rules_of, scorer_of
 from listener.backtest import Event, Heard, History, Labelled, Plan, read_history, run, stored
 from listener.backtest.compare import Outcome, RuleSet, compare

@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from listener.alerts.rules import Deterioration
+from listener.alerts.detection.rules import Deterioration
 from listener.backtest.compare import Outcome
 from listener.backtest.simulate import TIMES
 from listener.backtest.tune import Advice, Delay, Tried

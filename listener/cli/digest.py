@@ -2,8 +2,8 @@
 
 import asyncio
 
-from listener.alerts.digest import DigestPayload
-from listener.alerts.payload import as_json
+from listener.alerts.wire.digest import DigestPayload
+from listener.alerts.wire.payload import as_json
 from listener.app import database_of, load_settings, utc_now
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
 from listener.config import Settings

@@ -9,15 +9,15 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from listener.alerts import standing as standings
-from listener.alerts.chart import Chart, chart
-from listener.alerts.decompose import UNKNOWN, Decomposition
-from listener.alerts.detect import TICKET
-from listener.alerts.payload import record_of
-from listener.alerts.picture import draw
-from listener.alerts.proof_texts import sentences
-from listener.alerts.record import RECENT, Check, Record, check
-from listener.alerts.sketch import sketch
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection.decompose import UNKNOWN, Decomposition
+from listener.alerts.detection.detect import TICKET
+from listener.alerts.detection.record import RECENT, Check, Record, check
+from listener.alerts.drawing.chart import Chart, chart
+from listener.alerts.drawing.picture import draw
+from listener.alerts.drawing.sketch import sketch
+from listener.alerts.wire.payload import record_of
+from listener.alerts.words.proof_texts import sentences
 from listener.app import database_of, load_settings
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
 from listener.config import Settings

@@ -167,7 +167,7 @@ class Alert:
     One alert at most fires per ``fingerprint``. ``seq`` counts what was published of it; ``calm_since_at`` is since
     when the rule has been calm without a break. A breach soon after the end opens the same alert again.
     ``resolution`` says how it ended. ``proof`` is what was shown of it when people were last told (see
-    ``listener.alerts.proof``), as JSON values.
+    ``listener.alerts.detection.proof``), as JSON values.
     """
 
     brand: str

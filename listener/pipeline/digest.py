@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from listener.alerts.budget import BLOCK_TICKS, Block
-from listener.alerts.digest import DigestPayload, digest_payload, due_day
-from listener.alerts.drift import HISTORY_BLOCKS, Drift, digest, drift
-from listener.alerts.payload import as_json
-from listener.alerts.sums import tick_of
+from listener.alerts.detection.budget import BLOCK_TICKS, Block
+from listener.alerts.detection.drift import HISTORY_BLOCKS, Drift, digest, drift
+from listener.alerts.detection.sums import tick_of
+from listener.alerts.wire.digest import DigestPayload, digest_payload, due_day
+from listener.alerts.wire.payload import as_json
 from listener.config import Brand
 from listener.config.models import DigestOptions
 from listener.domain import AlertState, Notification, Reason, Severity, stable_id

@@ -7,14 +7,14 @@ from datetime import datetime
 
 import structlog
 
-from listener.alerts import standing as standings
-from listener.alerts import sums
-from listener.alerts.blind import Ear
-from listener.alerts.budget import BLOCK_TICKS, KEPT_BLOCKS
-from listener.alerts.detect import next_look
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection import sums
+from listener.alerts.detection.blind import Ear
+from listener.alerts.detection.budget import BLOCK_TICKS, KEPT_BLOCKS
+from listener.alerts.detection.detect import next_look
+from listener.alerts.detection.standing import Fleet, Standing
 from listener.alerts.notify import notifications
-from listener.alerts.payload import StatePayload, alert_payload, as_json, state_payload
-from listener.alerts.standing import Fleet, Standing
+from listener.alerts.wire.payload import StatePayload, alert_payload, as_json, state_payload
 from listener.domain import Alert, AlertState, Reason, Severity
 from listener.pipeline.look import Case, Look, look, main_rule
 from listener.pipeline.parts import Parts

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from listener.alerts import standing as standings
-from listener.alerts import sums
-from listener.alerts.blind import Ear, blindness, deaf, is_blind
-from listener.alerts.budget import BLOCK_TICKS, LEFT_OUT_AFTER_ALERT_BLOCKS, TICK_SECS
-from listener.alerts.detect import detect
-from listener.alerts.highrisk import judge
-from listener.alerts.lifecycle import Transition, advance, patience_of
-from listener.alerts.rules import Blind, Deterioration, HighRisk, Rule
-from listener.alerts.standing import Counted, Fleet, Standing
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection import sums
+from listener.alerts.detection.blind import Ear, blindness, deaf, is_blind
+from listener.alerts.detection.budget import BLOCK_TICKS, LEFT_OUT_AFTER_ALERT_BLOCKS, TICK_SECS
+from listener.alerts.detection.detect import detect
+from listener.alerts.detection.highrisk import judge
+from listener.alerts.detection.lifecycle import Transition, advance, patience_of
+from listener.alerts.detection.rules import Blind, Deterioration, HighRisk, Rule
+from listener.alerts.detection.standing import Counted, Fleet, Standing
 from listener.domain import (
     Alert,
     AlertState,

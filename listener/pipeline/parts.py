@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from listener.alerts.rules import Rule
-from listener.alerts.standing import Standing
+from listener.alerts.detection.rules import Rule
+from listener.alerts.detection.standing import Standing
 from listener.config import Brand
 from listener.fetch import Fetcher
 from listener.matching import Matcher

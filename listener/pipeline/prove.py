@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from listener.alerts import standing as standings
-from listener.alerts import sums
-from listener.alerts.budget import share
-from listener.alerts.decompose import Dimension, Group
-from listener.alerts.detect import TICKET, onset_of
-from listener.alerts.market import Market, Neighbour, market
-from listener.alerts.proof import Proof, prove
-from listener.alerts.record import RECORD, Record
-from listener.alerts.rules import Deterioration, Rule
-from listener.alerts.standing import Standing
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection import sums
+from listener.alerts.detection.budget import share
+from listener.alerts.detection.decompose import Dimension, Group
+from listener.alerts.detection.detect import TICKET, onset_of
+from listener.alerts.detection.market import Market, Neighbour, market
+from listener.alerts.detection.proof import Proof, prove
+from listener.alerts.detection.record import RECORD, Record
+from listener.alerts.detection.rules import Deterioration, Rule
+from listener.alerts.detection.standing import Standing
 from listener.domain import Alert, AlertState, Channel, Evidence, Reason, Severity, Signal, fingerprint
 from listener.pipeline.look import Case, Look
 from listener.pipeline.parts import Parts

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from listener.alerts.rules import DEFAULT_RULES
+from listener.alerts.detection.rules import DEFAULT_RULES
 from listener.backtest import Event, Heard, Track, replay, stored
 from listener.config import Brand
 from listener.domain import Alert, Assessment, Mention, Notification, Probabilities

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from listener.alerts.rules import Deterioration
+from listener.alerts.detection.rules import Deterioration
 from listener.backtest import tune
 from listener.backtest.simulate import Setting
 from listener.backtest.tune import Advice, Tried

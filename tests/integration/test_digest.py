@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from listener.alerts import standing as standings
-from listener.alerts.rules import Deterioration
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection.rules import Deterioration
 from listener.config.models import DigestOptions
 from listener.domain import Past, Reason, Sums
 from listener.pipeline import deliver, make_digest

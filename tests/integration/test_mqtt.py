@@ -15,9 +15,9 @@ import aiomqtt
 import pytest
 from jsonschema import Draft202012Validator
 
-from listener.alerts import payload, schemas
-from listener.alerts.mqtt import MqttReceiver
-from listener.alerts.payload import StatePayload, as_json
+from listener.alerts.mqtt.receiver import MqttReceiver
+from listener.alerts.wire import payload, schemas
+from listener.alerts.wire.payload import StatePayload, as_json
 from listener.config.mqtt import MqttOptions
 from listener.domain import Alert, Notification, Reason, Severity
 from listener.errors import DeliveryError

@@ -15,9 +15,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from listener.alerts.broker import INSTALL, EmbeddedBroker
-from listener.alerts.connection import BACKOFF_FIRST_SECS
-from listener.alerts.mqtt import MqttReceiver
+from listener.alerts.mqtt.broker import INSTALL, EmbeddedBroker
+from listener.alerts.mqtt.connection import BACKOFF_FIRST_SECS
+from listener.alerts.mqtt.receiver import MqttReceiver
 from listener.config.mqtt import MqttOptions
 from listener.errors import ConfigError
 from tests.mosquitto import ANYBODY, PATIENCE_SECS, Mosquitto, free_port, mosquitto, until

@@ -9,9 +9,9 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from listener.alerts import payload
-from listener.alerts.payload import AlertPayload, StatePayload, StatusPayload, as_json
-from listener.alerts.watch import Connection, Event, watch
+from listener.alerts.mqtt.watch import Connection, Event, watch
+from listener.alerts.wire import payload
+from listener.alerts.wire.payload import AlertPayload, StatePayload, StatusPayload, as_json
 from listener.config.mqtt import MqttOptions
 from listener.domain import Reason, Severity
 from tests.alerting import NOW, alert, signal

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from jsonschema import Draft202012Validator
 
-from listener.alerts import schemas
-from listener.alerts.payload import record_of
-from listener.alerts.record import RECENT, check
+from listener.alerts.detection.record import RECENT, check
+from listener.alerts.wire import schemas
+from listener.alerts.wire.payload import record_of
 from listener.domain import Condition
 from listener.errors import FetchError
 from listener.pipeline import deliver

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlmodel import SQLModel
 
 from listener import tables
-from listener.alerts import standing as standings
+from listener.alerts.detection import standing as standings
 from listener.pipeline import evaluate
 from listener.pipeline.parts import Agenda
 from listener.store import Database, ledger, mentions, votes

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import func, select
 
 from listener import tables
-from listener.alerts import standing as standings
-from listener.alerts.rules import Deterioration
-from listener.alerts.standing import Fleet
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.standing import Fleet
 from listener.domain import Ballot, Mention, Past, Repeats, Sums, Vote
 from listener.store import Database, ledger, mentions, scoring, votes
 from listener.store.sources import SourceState

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from listener.alerts.blind import Ear, blindness, deaf, is_blind
-from listener.alerts.rules import Blind
+from listener.alerts.detection.blind import Ear, blindness, deaf, is_blind
+from listener.alerts.detection.rules import Blind
 from listener.domain import Channel, Condition, Severity
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from listener.alerts.budget import (
+from listener.alerts.detection.budget import (
     BASELINE_BLOCKS,
     BLOCKS_A_DAY,
     BUDGET_MAX,

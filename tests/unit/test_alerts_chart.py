@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.alerts.chart import BINS_MAX, BINS_MIN, Chart, chart
-from listener.alerts.chart_texts import clean, days, mentions, moment, number, odds, summary, ticks
-from listener.alerts.intervals import wilson
-from listener.alerts.proof import replay
-from listener.alerts.standing import Origin
+from listener.alerts.detection.intervals import wilson
+from listener.alerts.detection.proof import replay
+from listener.alerts.detection.standing import Origin
+from listener.alerts.drawing.chart import BINS_MAX, BINS_MIN, Chart, chart
+from listener.alerts.words.chart_texts import clean, days, mentions, moment, number, odds, summary, ticks
 from listener.domain import Repeats, Vote
 
 START = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)

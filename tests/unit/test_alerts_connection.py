@@ -11,8 +11,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import ValidationError
 
-from listener.alerts.broker import EmbeddedBroker
-from listener.alerts.connection import (
+from listener.alerts.mqtt.broker import EmbeddedBroker
+from listener.alerts.mqtt.connection import (
     BACKOFF_MAX_SECS,
     NoAnswer,
     Protocol,

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from listener.alerts import console, payload
-from listener.alerts.payload import AlertPayload, as_json
-from listener.alerts.watch import MESSAGE_BYTES_MAX, REMEMBERED_MAX, Connection, Event, Repeats, read
+from listener.alerts import console
+from listener.alerts.mqtt.watch import MESSAGE_BYTES_MAX, REMEMBERED_MAX, Connection, Event, Repeats, read
+from listener.alerts.wire import payload
+from listener.alerts.wire.payload import AlertPayload, as_json
 from listener.domain import AlertState, Condition, Evidence, Reason, Signal
 from tests import alerting
 from tests.alerting import NOW

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.alerts.decompose import Group, decompose, groups_of
+from listener.alerts.detection.decompose import Group, decompose, groups_of
 from listener.domain import Ballot, Repeats
 
 KEYS = st.sampled_from(["ee", "lv", "lt", "fi", "unknown", ""])

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from listener.alerts.detect import TICKET, detect, implied_fall, next_look, odds
-from listener.alerts.evidence import Wealth
-from listener.alerts.rules import RULE_TYPES, Blind, Deterioration, HighRisk
-from listener.alerts.standing import Standing, volume_score
-from listener.alerts.sums import moment
+from listener.alerts.detection.detect import TICKET, detect, implied_fall, next_look, odds
+from listener.alerts.detection.evidence import Wealth
+from listener.alerts.detection.rules import RULE_TYPES, Blind, Deterioration, HighRisk
+from listener.alerts.detection.standing import Standing, volume_score
+from listener.alerts.detection.sums import moment
 from listener.domain import Channel, Condition, Severity, Signal
 from tests.alerting import NOW, RULE, Followed, ballot, ballots, followed, history, minutes, turned
 

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from jsonschema import Draft202012Validator
 
-from listener.alerts import schemas
-from listener.alerts.budget import Block
-from listener.alerts.digest import digest_payload, due_day
-from listener.alerts.drift import digest, drift
-from listener.alerts.payload import as_json
+from listener.alerts.detection.budget import Block
+from listener.alerts.detection.drift import digest, drift
+from listener.alerts.wire import schemas
+from listener.alerts.wire.digest import digest_payload, due_day
+from listener.alerts.wire.payload import as_json
 from tests.alerting import NOW, alert
 
 TALLINN = ZoneInfo("Europe/Tallinn")

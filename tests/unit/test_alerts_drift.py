@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.alerts.budget import Block
-from listener.alerts.drift import (
+from listener.alerts.detection.budget import Block
+from listener.alerts.detection.drift import (
     BEFORE_BLOCKS,
     INDEPENDENT,
     RECENT_BLOCKS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from listener.alerts.evidence import AIMS, Bets, Wealth, add, bets, evidence, log_mean, needed, onset, start
+from listener.alerts.detection.evidence import AIMS, Bets, Wealth, add, bets, evidence, log_mean, needed, onset, start
 
 BUDGETS = st.floats(0.001, 0.98)
 DEFFS = st.floats(1.0, 50.0)

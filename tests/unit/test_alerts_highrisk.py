@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.alerts.highrisk import Finding, judge, weigh
+from listener.alerts.detection.highrisk import Finding, judge, weigh
 from listener.domain import Severity
 from listener.domain.votes import Ballot, Repeats
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.alerts.lifecycle import Patience, Transition, advance, patience_of
+from listener.alerts.detection.lifecycle import Patience, Transition, advance, patience_of
+from listener.alerts.detection.rules import Blind, Deterioration, HighRisk
 from listener.alerts.notify import notifications
-from listener.alerts.rules import Blind, Deterioration, HighRisk
 from listener.domain import Alert, AlertState, Channel, Condition, Reason, Resolution, Severity, Signal
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.alerts import evidence as bettors
-from listener.alerts.market import CALM_MAX, TIMES, Market, Neighbour, limit, market, would_have_shown
+from listener.alerts.detection import evidence as bettors
+from listener.alerts.detection.market import CALM_MAX, TIMES, Market, Neighbour, limit, market, would_have_shown
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 OWN = NOW - timedelta(hours=18)

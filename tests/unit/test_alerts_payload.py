@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
-from listener.alerts import payload, schemas
-from listener.alerts.payload import AlertPayload, HeartbeatPayload, as_json
-from listener.alerts.topics import Topics, slug, subscriptions
+from listener.alerts.mqtt.topics import Topics, slug, subscriptions
+from listener.alerts.wire import payload, schemas
+from listener.alerts.wire.payload import AlertPayload, HeartbeatPayload, as_json
 from listener.domain import (
     Alert,
     AlertState,
@@ -58,7 +58,7 @@ def check(kind: str, values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", schemas.MODELS)
 def test_the_shipped_schema_is_that_of_the_model(kind: str) -> None:
-    """When this fails on purpose: python -m listener.alerts.schemas."""
+    """When this fails on purpose: python -m listener.alerts.wire.schemas."""
     Draft202012Validator.check_schema(schemas.load(kind))
     assert schemas.load(kind) == schemas.generate(kind)
 

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
-from listener.alerts.chart import Chart
-from listener.alerts.chart_texts import Language
-from listener.alerts.picture import draw
-from listener.alerts.sketch import sketch
+from listener.alerts.drawing.chart import Chart
+from listener.alerts.drawing.picture import draw
+from listener.alerts.drawing.sketch import sketch
+from listener.alerts.words.chart_texts import Language
 from listener.errors import ConfigError
 from tests.unit.test_alerts_chart import START, drawn, story, vote
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from listener.alerts import evidence
-from listener.alerts.decompose import Group
-from listener.alerts.proof import (
+from listener.alerts.detection import evidence
+from listener.alerts.detection.decompose import Group
+from listener.alerts.detection.proof import (
     Proof,
     contributions,
     counterfactual,
@@ -25,9 +25,9 @@ from listener.alerts.proof import (
     replay_key,
     without_authors,
 )
-from listener.alerts.proof_texts import sentences
-from listener.alerts.rules import Deterioration
-from listener.alerts.standing import Fleet, Origin, Standing, count, evidence_of
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.standing import Fleet, Origin, Standing, count, evidence_of
+from listener.alerts.words.proof_texts import sentences
 from listener.domain import Ballot, Repeats, Vote
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

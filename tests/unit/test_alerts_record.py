@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from listener.alerts.record import RECORD, Check, Record, check
-from listener.alerts.rules import Deterioration
-from listener.alerts.standing import from_json
+from listener.alerts.detection.record import RECORD, Check, Record, check
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.standing import from_json
 from listener.domain import Repeats, Vote
 from tests.alerting import MARKET, NOW, RATED, RULE, Followed, ballot, followed, proof_of, turned
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from listener.alerts import standing as standings
-from listener.alerts.budget import BLOCK_TICKS, LEFT_OUT_AFTER_ALERT_BLOCKS
-from listener.alerts.rules import Deterioration
-from listener.alerts.standing import Standing, as_json, evidence_of, from_json, needs_past, restarted
-from listener.alerts.sums import moment, tick_of
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection.budget import BLOCK_TICKS, LEFT_OUT_AFTER_ALERT_BLOCKS
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.standing import Standing, as_json, evidence_of, from_json, needs_past, restarted
+from listener.alerts.detection.sums import moment, tick_of
 from listener.domain import Ballot, Repeats
 from tests.alerting import NOW, RATED, RULE, Followed, ballot, ballots, followed, history, minutes, turned
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from listener.alerts import payload
-from listener.alerts.market import Market
+from listener.alerts.detection.market import Market
+from listener.alerts.wire import payload
 from listener.domain import Alert, AlertState, Channel, Condition, Reason, Resolution, Severity
 from tests import alerting
 from tests.alerting import NOW, signal, strength

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks import nab
 from benchmarks._nab_scoring import LOW_FN, LOW_FP, Outcome, Series, outcome
-from listener.alerts.volume import (
+from listener.alerts.detection.volume import (
     LEARNING_TICKS,
     SILENCE_TICKS_MAX,
     TICKS_PER_DAY,

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from listener.alerts.rules import DEFAULT_RULES, Deterioration
+from listener.alerts.detection.rules import DEFAULT_RULES, Deterioration
 from listener.backtest.compare import Outcome, Page, RuleSet, compare
 from listener.backtest.weeks import Day, weeks
 from listener.backtest.words import sentence, span

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from listener.alerts.rules import DEFAULT_RULES, Deterioration, HighRisk
-from listener.alerts.standing import Fleet
+from listener.alerts.detection.rules import DEFAULT_RULES, Deterioration, HighRisk
+from listener.alerts.detection.standing import Fleet
 from listener.backtest import Heard, Track, replay
 from listener.backtest.replay import Follower
 from listener.domain import Reason, Severity

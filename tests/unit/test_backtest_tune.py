@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from listener.alerts.detect import detect
-from listener.alerts.rules import Deterioration, HighRisk
-from listener.alerts.standing import Fleet
+from listener.alerts.detection.detect import detect
+from listener.alerts.detection.rules import Deterioration, HighRisk
+from listener.alerts.detection.standing import Fleet
 from listener.backtest import Heard
 from listener.backtest.replay import Follower
 from listener.backtest.resample import days_of, drawn, turning, worsened

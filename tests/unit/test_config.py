@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from listener.alerts.rules import DEFAULT_RULES, RULE_TYPES, Deterioration
+from listener.alerts.detection.rules import DEFAULT_RULES, RULE_TYPES, Deterioration
 from listener.app import load_settings, rules_of, thresholds_of
 from listener.config import Thresholds, load
 from listener.config.load import Schemas, plugged

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from listener.alerts import standing as standings
-from listener.alerts import sums
-from listener.alerts.blind import Ear
-from listener.alerts.budget import BLOCK_TICKS
-from listener.alerts.rules import Blind, Deterioration, HighRisk, Rule
-from listener.alerts.standing import Fleet, Standing, evidence_of, from_json
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection import sums
+from listener.alerts.detection.blind import Ear
+from listener.alerts.detection.budget import BLOCK_TICKS
+from listener.alerts.detection.rules import Blind, Deterioration, HighRisk, Rule
+from listener.alerts.detection.standing import Fleet, Standing, evidence_of, from_json
 from listener.domain import (
     Alert,
     AlertState,

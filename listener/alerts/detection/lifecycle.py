@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from listener.alerts.rules import Blind, HighRisk, Rule
+from listener.alerts.detection.rules import Blind, HighRisk, Rule
 from listener.domain import Alert, AlertState, Channel, Condition, Reason, Resolution, Severity, Signal
 
 

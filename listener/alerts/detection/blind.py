@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from listener.alerts.rules import Blind
+from listener.alerts.detection.rules import Blind
 from listener.domain import Channel, Condition, Severity, Signal
 
 

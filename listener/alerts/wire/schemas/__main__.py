@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from listener.alerts.schemas import MODELS, generate
+from listener.alerts.wire.schemas import MODELS, generate
 
 for kind in MODELS:
     text = json.dumps(generate(kind), indent=2, ensure_ascii=False) + "\n"

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from listener.alerts.drift import DigestEntry
-from listener.alerts.findings import Count, Payload, Share, Time, Words
+from listener.alerts.detection.drift import DigestEntry
+from listener.alerts.wire.findings import Count, Payload, Share, Time, Words
 from listener.domain import Alert, Channel
 
 LATE = timedelta(hours=6)

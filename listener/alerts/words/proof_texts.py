@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from listener.alerts.decompose import UNKNOWN, Decomposition, Dimension, Part
-from listener.alerts.evidence import BUDGET_MAX
-from listener.alerts.proof import Proof
+from listener.alerts.detection.decompose import UNKNOWN, Decomposition, Dimension, Part
+from listener.alerts.detection.evidence import BUDGET_MAX
+from listener.alerts.detection.proof import Proof
 
 CHANGE_MIN = 0.03  # of the share: where less has changed there is nothing to explain
 VOICES_MIN = 5  # what a group must have now to be named

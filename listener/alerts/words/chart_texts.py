@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal
 
-from listener.alerts.chart import DAY, HOUR, MINUTE, Chart
+from listener.alerts.drawing.chart import DAY, HOUR, MINUTE, Chart
 
 Language = Literal["en", "et"]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from listener.alerts.market import Market
+from listener.alerts.detection.market import Market
 from listener.domain import Alert, Channel, Rate, Reason, Resolution, Severity, Signal, Strength
 
 MINUTES_PER_HOUR = 60

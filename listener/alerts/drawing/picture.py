@@ -13,8 +13,8 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from listener.alerts.chart import Chart
-from listener.alerts.chart_texts import (
+from listener.alerts.drawing.chart import Chart
+from listener.alerts.words.chart_texts import (
     WORDS,
     Language,
     clean,

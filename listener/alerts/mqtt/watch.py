@@ -10,10 +10,10 @@ import structlog
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import Field, TypeAdapter, ValidationError
 
-from listener.alerts.connection import MqttClient, keep_connected
-from listener.alerts.digest import DigestPayload
-from listener.alerts.payload import AlertPayload, StatePayload, StatusPayload
-from listener.alerts.topics import subscriptions
+from listener.alerts.mqtt.connection import MqttClient, keep_connected
+from listener.alerts.mqtt.topics import subscriptions
+from listener.alerts.wire.digest import DigestPayload
+from listener.alerts.wire.payload import AlertPayload, StatePayload, StatusPayload
 from listener.config.mqtt import MqttOptions
 
 MESSAGE_BYTES_MAX = 256 * 1024  # anybody may publish on somebody else's broker

@@ -1,6 +1,6 @@
 """The JSON Schemas of our payloads (draft 2020-12), shipped for those who read them.
 
-They are made from the models: ``python -m listener.alerts.schemas`` writes them, and a test fails when they differ.
+They are made from the models: ``python -m listener.alerts.wire.schemas`` writes them; a test fails when they differ.
 """
 
 import json
@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from listener.alerts.digest import DigestPayload
-from listener.alerts.payload import AlertPayload, HeartbeatPayload, StatePayload, StatusPayload
+from listener.alerts.wire.digest import DigestPayload
+from listener.alerts.wire.payload import AlertPayload, HeartbeatPayload, StatePayload, StatusPayload
 
 MODELS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {

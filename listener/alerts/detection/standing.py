@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from listener.alerts import budget, evidence, sums, volume
-from listener.alerts.budget import BLOCK_TICKS, TICK_SECS, Allowance, Block, Usual
-from listener.alerts.evidence import Wealth
-from listener.alerts.rules import Deterioration
-from listener.alerts.sums import HOUR_TICKS, KEPT_TICKS, moment, tick_of, x_of, y_of
-from listener.alerts.volume import Volume
+from listener.alerts.detection import budget, evidence, sums, volume
+from listener.alerts.detection.budget import BLOCK_TICKS, TICK_SECS, Allowance, Block, Usual
+from listener.alerts.detection.evidence import Wealth
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.sums import HOUR_TICKS, KEPT_TICKS, moment, tick_of, x_of, y_of
+from listener.alerts.detection.volume import Volume
 from listener.domain import Ballot, Past, Repeats, Sums, Vote
 
 NEWS_SECS = 86400  # an older mention is history when it comes: it teaches what is usual

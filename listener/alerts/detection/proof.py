@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 
-from listener.alerts import evidence
-from listener.alerts.budget import TICK_SECS, Usual, share
-from listener.alerts.decompose import Decomposition, Dimension, Group, decompose, groups_of, x_of
-from listener.alerts.evidence import Wealth
-from listener.alerts.standing import Origin
-from listener.alerts.sums import y_of
+from listener.alerts.detection import evidence
+from listener.alerts.detection.budget import TICK_SECS, Usual, share
+from listener.alerts.detection.decompose import Decomposition, Dimension, Group, decompose, groups_of, x_of
+from listener.alerts.detection.evidence import Wealth
+from listener.alerts.detection.standing import Origin
+from listener.alerts.detection.sums import y_of
 from listener.domain import Vote
 
 AUTHORS_MAX = 5  # the loudest so many may be left out to see what an alert hangs on

@@ -8,8 +8,8 @@ from itertools import pairwise
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from listener.alerts.chart import Chart
-from listener.alerts.chart_texts import (
+from listener.alerts.drawing.chart import Chart
+from listener.alerts.words.chart_texts import (
     WORDS,
     Language,
     clean,

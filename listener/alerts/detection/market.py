@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from statistics import NormalDist
 from typing import Literal
 
-from listener.alerts.evidence import bets
+from listener.alerts.detection.evidence import bets
 
 TIMES = 10.0  # the average evidence in calm times
 DAY = timedelta(hours=24)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from listener.alerts.budget import BLOCK_TICKS, LEFT_OUT_AFTER_ALERT_BLOCKS, TICK_SECS
-from listener.alerts.rules import Deterioration
+from listener.alerts.detection.budget import BLOCK_TICKS, LEFT_OUT_AFTER_ALERT_BLOCKS, TICK_SECS
+from listener.alerts.detection.rules import Deterioration
 from listener.domain import Ballot, Past, Sums, Vote
 
 HOUR_TICKS, DAY_HOURS = 12, 24

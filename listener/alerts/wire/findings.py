@@ -5,9 +5,9 @@ from typing import Annotated, Literal, overload
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from listener.alerts.decompose import Decomposition
-from listener.alerts.market import Market
-from listener.alerts.proof import Proof
+from listener.alerts.detection.decompose import Decomposition
+from listener.alerts.detection.market import Market
+from listener.alerts.detection.proof import Proof
 from listener.domain import Channel, Strength
 
 PARTS_MAX = 8  # groups of a decomposition that are told

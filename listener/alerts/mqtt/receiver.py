@@ -20,10 +20,10 @@ import structlog
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from listener.alerts import payload
-from listener.alerts.connection import MqttClient, PublishRefused, keep_connected
-from listener.alerts.payload import HeartbeatPayload, StatePayload, as_json
-from listener.alerts.topics import Topics
+from listener.alerts.mqtt.connection import MqttClient, PublishRefused, keep_connected
+from listener.alerts.mqtt.topics import Topics
+from listener.alerts.wire import payload
+from listener.alerts.wire.payload import HeartbeatPayload, StatePayload, as_json
 from listener.config.mqtt import MqttOptions
 from listener.domain import Notification, Reason, Severity
 from listener.errors import DeliveryError

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from listener.alerts import standing as standings
-from listener.alerts import sums
-from listener.alerts.detect import detect
-from listener.alerts.market import Market
-from listener.alerts.proof import Proof
-from listener.alerts.rules import Deterioration
-from listener.alerts.standing import Origin
+from listener.alerts.detection import standing as standings
+from listener.alerts.detection import sums
+from listener.alerts.detection.detect import detect
+from listener.alerts.detection.market import Market
+from listener.alerts.detection.proof import Proof
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.standing import Origin
 from listener.domain import Signal, Vote
 
 

@@ -4,10 +4,10 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from listener.alerts import budget, evidence, volume
-from listener.alerts.intervals import Z95, wilson
-from listener.alerts.rules import Deterioration
-from listener.alerts.standing import (
+from listener.alerts.detection import budget, evidence, volume
+from listener.alerts.detection.intervals import Z95, wilson
+from listener.alerts.detection.rules import Deterioration
+from listener.alerts.detection.standing import (
     LEARNED_MENTIONS,
     Standing,
     evidence_of,
@@ -16,7 +16,7 @@ from listener.alerts.standing import (
     streams_of,
     volume_score,
 )
-from listener.alerts.sums import HOUR_TICKS, moment
+from listener.alerts.detection.sums import HOUR_TICKS, moment
 from listener.domain import Channel, Condition, Rate, Severity, Signal, Strength, Sums
 
 TICKET = math.log(10.0)  # a warning asks for a tenth of the evidence that a page asks for

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from listener.alerts import texts
-from listener.alerts.findings import (
+from listener.alerts.detection.record import RECORD, Record
+from listener.alerts.wire.findings import (
     Count,
     Findings,
     Link,
@@ -26,8 +26,8 @@ from listener.alerts.findings import (
     proof_findings,
     strength_findings,
 )
-from listener.alerts.proof_texts import sentences
-from listener.alerts.record import RECORD, Record
+from listener.alerts.words import texts
+from listener.alerts.words.proof_texts import sentences
 from listener.domain import (
     Alert,
     AlertState,

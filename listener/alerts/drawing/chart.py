@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from listener.alerts.decompose import x_of
-from listener.alerts.intervals import wilson
-from listener.alerts.proof import replay, together
-from listener.alerts.standing import Origin
+from listener.alerts.detection.decompose import x_of
+from listener.alerts.detection.intervals import wilson
+from listener.alerts.detection.proof import replay, together
+from listener.alerts.detection.standing import Origin
 from listener.domain import Vote
 
 BINS_MIN, BINS_MAX = 40, 120

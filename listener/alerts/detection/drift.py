@@ -34,9 +34,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from listener.alerts.budget import BLOCKS_A_DAY, VARIANCE_MIN, Block
-from listener.alerts.evidence import log_mean
-from listener.alerts.intervals import wilson
+from listener.alerts.detection.budget import BLOCKS_A_DAY, VARIANCE_MIN, Block
+from listener.alerts.detection.evidence import log_mean
+from listener.alerts.detection.intervals import wilson
 
 DEFF_BLOCKS = 4.0  # blocks' worth of belief that mentions are independent
 WEEK_BLOCKS = 7 * BLOCKS_A_DAY

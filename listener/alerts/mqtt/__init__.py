@@ -1,0 +1,1 @@
+"""MQTT: the connection, the topics, what we publish and what we are told."""

@@ -1,0 +1,1 @@
+"""What people read of an alert, in English and Estonian. All pure."""
