@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 def schemas() -> Schemas:
     """The plug-in types whose options the configuration may hold."""
-    return {"sources": known_types(), "rules": RULE_TYPES}
+    return {"sources": known_types(), "rules": RULE_TYPES, "receivers": {}}
 
 
 def load_settings(path: Path) -> Settings:

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from listener.app import schemas
-from listener.config.load import PLUGGED, kinds, nested
+from listener.config.load import NAMED, PLUGGED, kinds, nested
 from listener.config.models import Settings
 
 INTRODUCTION = """\
@@ -57,7 +57,7 @@ def reference(plugins: Mapping[str, Mapping[str, type[BaseModel]]]) -> str:
                 parts.append(_section(f'[{name}.NAME] with type = "{kind}"', plugin, skip={"name", "type"}))
                 parts.extend(_inner(f"{name}.NAME", plugin))
         elif (model := nested(kinds(field.annotation))) is not None:
-            parts.extend(_tables(f"{name}.NAME" if name == "brands" else name, model))
+            parts.extend(_tables(f"{name}.NAME" if name in NAMED else name, model))
     return "\n".join(parts)
 
 

@@ -14,13 +14,15 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
-from listener.config.models import Brand, Settings
+from listener.config.models import Settings
 from listener.errors import ConfigError, Fault
 
 PREFIX = "LISTENER_"
 # Variables of ours that are not options: where the file is, and what the tests look at.
 OTHER_VARIABLES = frozenset({"LISTENER_CONFIG", "LISTENER_REQUIRE_SERVICES", "LISTENER_CORPORA", "LISTENER_REPLAY"})
-PLUGGED = ("sources", "rules")  # tables whose schema is chosen by their `type`
+PLUGGED = ("sources", "rules", "receivers")  # tables whose schema is chosen by their `type`
+# Tables of named tables: [brands.NAME].
+NAMED = frozenset(name for name, field in Settings.model_fields.items() if typing.get_origin(field.annotation) is dict)
 
 USERINFO = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#\s]*:[^/?#\s@]+@", re.IGNORECASE)
 SECRET_PARAMETER = re.compile(
@@ -170,7 +172,7 @@ def _resolved(
             faults.append(Fault(path=path, problem="a secret in clear", fix=fix))
         elif Path in found and isinstance(value, str):
             resolved[key] = str(base / Path(value).expanduser())
-        elif not where and key in (*PLUGGED, "brands") and isinstance(value, dict):
+        elif not where and key in NAMED and isinstance(value, dict):
             resolved[key] = {
                 name: _resolved(table, _schema(key, table, schemas), base, schemas, f"{key}.{name}.", faults)
                 if isinstance(table, dict)
@@ -187,8 +189,8 @@ def _resolved(
 
 
 def _schema(kind: str, table: Mapping[str, Any], schemas: Schemas) -> type[BaseModel]:
-    if kind == "brands":
-        return Brand
+    if kind not in PLUGGED:
+        return nested(kinds(Settings.model_fields[kind].annotation)) or BaseModel
     # An unknown type is a fault of its own, found later; nothing of it can be resolved.
     return schemas[kind].get(str(table.get("type")), BaseModel)
 
@@ -277,7 +279,7 @@ def _variable_options(
         part = rest.pop(0)
         if part not in model.model_fields:
             return list(model.model_fields), part
-        if model is Settings and part in (*PLUGGED, "brands"):
+        if model is Settings and part in NAMED:
             tables = document.get(part, {})
             name = rest.pop(0) if rest else ""
             if name not in tables:

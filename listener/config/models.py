@@ -2,23 +2,28 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from listener.config.mqtt import MqttOptions
+from listener.config.oncall import (
+    Escalation,
+    KnowledgeOptions,
+    Maintenance,
+    Options,
+    Person,
+    QuietHours,
+    Route,
+    Schedule,
+    Slug,
+    StormOptions,
+    WatchdogOptions,
+    Zone,
+)
 
-# Names are table keys, parts of MQTT topics, metric labels and environment variables: one form that fits all.
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=64)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-
-
-class Options(BaseModel):
-    """Base of every table: unknown options are faults, and no value is ever printed in an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class BrandName(Options):
@@ -72,7 +77,7 @@ class Brand(Options):
             description="What mentions are about, each a query like `query`; the first that matches counts: "
             '{ delivery = "kuller OR courier", app = "äpp OR app" }.'
         ),
-    ] = {}
+    ] = {}  # noqa: RUF012 -- pydantic copies it
     competitors: Annotated[tuple[Slug, ...], Field(description="Other brands of this file to compare with.")] = ()
     alerts: Annotated[bool, Field(description="Whether rules watch this brand; false for a competitor.")] = True
     thresholds: Annotated[Thresholds, Field(description="What is too much for this brand.")] = Thresholds()
@@ -122,7 +127,7 @@ class ScoringOptions(Options):
             description="What a Hugging Face model's labels mean, where their names do not tell: "
             '{ LABEL_0 = "negative" }.'
         ),
-    ] = {}
+    ] = {}  # noqa: RUF012 -- pydantic copies it
     device: Annotated[
         Literal["auto", "cpu", "cuda"], Field(description="Where the model runs; auto takes a GPU where there is one.")
     ] = "auto"
@@ -156,6 +161,11 @@ class HttpOptions(Options):
 
     host: Annotated[str, Field(description="Address to listen on; keep it inside.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port; 0 takes a free one and logs it.")] = 9464
+    public_url: Annotated[
+        str | None,
+        StringConstraints(pattern=r"^https?://[^?#\s]+$"),
+        Field(description="Where people reach it; notifications carry links to act with when it is set."),
+    ] = None
 
 
 class FetchOptions(Options):
@@ -187,19 +197,10 @@ class DigestOptions(Options):
         StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$"),
         Field(description="Time of day, HH:MM; one that the clock skips in spring comes when it has."),
     ] = "08:00"
-    timezone: Annotated[str, Field(description="IANA time zone of `at`, e.g. Europe/Tallinn.")] = "UTC"
+    timezone: Zone = "UTC"
     alpha: Annotated[
         float, Field(gt=0.0, le=0.5, description="Share of the named brands that may be there by chance.")
     ] = 0.1
-
-    @field_validator("timezone")
-    @classmethod
-    def _exists(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ValueError, OSError) as error:
-            raise ValueError("is no IANA time zone, such as Europe/Tallinn") from error
-        return name
 
 
 class DemoOptions(Options):
@@ -214,7 +215,8 @@ class DemoOptions(Options):
 class Settings(BaseSettings):
     """The whole file. Environment variables (``LISTENER_HTTP__PORT``) win over it.
 
-    ``sources`` and ``rules`` stay tables here: their schema is the plug-in that ``type`` names, checked by ``load``.
+    ``sources``, ``rules`` and ``receivers`` stay tables here: their schema is the plug-in that ``type`` names, checked
+    by ``load``.
     """
 
     model_config = SettingsConfigDict(
@@ -233,10 +235,20 @@ class Settings(BaseSettings):
     fetch: FetchOptions = FetchOptions()
     mqtt: MqttOptions | None = None
     digest: DigestOptions = DigestOptions()
+    storm: StormOptions = StormOptions()
+    watchdog: WatchdogOptions | None = None
+    knowledge: KnowledgeOptions = KnowledgeOptions()
     demo: DemoOptions | None = None
     brands: dict[Slug, Brand] = {}
     sources: dict[Slug, dict[str, Any]] = {}
     rules: dict[Slug, dict[str, Any]] = {}
+    receivers: dict[Slug, dict[str, Any]] = {}
+    people: dict[Slug, Person] = {}
+    routes: dict[Slug, Route] = {}
+    escalations: dict[Slug, Escalation] = {}
+    schedules: dict[Slug, Schedule] = {}
+    quiet_hours: dict[Slug, QuietHours] = {}
+    maintenance: dict[Slug, Maintenance] = {}
 
     @classmethod
     def settings_customise_sources(

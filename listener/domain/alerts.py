@@ -36,7 +36,11 @@ class Reason(StrEnum):
     WORSENED = "worsened"
     REOPENED = "reopened"
     RESOLVED = "resolved"
+    REPEAT = "repeat"  # nobody has answered yet
+    ESCALATED = "escalated"  # nobody has answered: the next step of the chain
     DIGEST = "digest"
+    WATCHDOG = "watchdog"  # all is well with us; its absence is the alarm
+    TEST = "test"  # a person tries a receiver out
 
 
 class Condition(StrEnum):
@@ -54,6 +58,7 @@ class Resolution(StrEnum):
     RECOVERED = "recovered"
     NO_DATA = "no_data"  # nobody has spoken for so long that nothing can be said any more
     EXPIRED = "expired"  # it told of one event, and its time is over
+    MANUAL = "manual"  # a person says that it is dealt with
 
 
 class Channel(StrEnum):
@@ -167,7 +172,8 @@ class Alert:
     One alert at most fires per ``fingerprint``. ``seq`` counts what was published of it; ``calm_since_at`` is since
     when the rule has been calm without a break. A breach soon after the end opens the same alert again.
     ``resolution`` says how it ended. ``proof`` is what was shown of it when people were last told (see
-    ``listener.alerts.detection.proof``), as JSON values.
+    ``listener.alerts.detection.proof``), as JSON values. ``origin_at`` is when what it tells of began, as the mentions
+    say; ``started_at`` when we saw it.
     """
 
     brand: str
@@ -184,11 +190,12 @@ class Alert:
     resolution: Resolution | None = None
     reopened: int = 0
     proof: Frozen | None = None
+    origin_at: datetime | None = None
 
     @property
     def id(self) -> str:
-        """Derived from what fired and when it began: two listeners over the same data agree on it."""
-        return stable_id("alert", self.brand, self.rule, self.started_at.isoformat())
+        """Derived from what fired and since when: two listeners over the same data agree on it."""
+        return stable_id("alert", self.brand, self.rule, (self.origin_at or self.started_at).isoformat())
 
     @property
     def fingerprint(self) -> str:
@@ -198,10 +205,11 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One alert to one receiver for one reason: a row of the outbox.
+    """One message to one receiver for one reason: a row of the outbox.
 
-    ``payload`` is fixed at the decision, so that a retry says what was decided. Delivery is at least once: ``id`` stays
-    the same over retries and restarts, so that a receiver can drop what it has seen.
+    ``alert_id`` is the alert's, the bundle's, or the digest's. ``payload`` is fixed, so that a retry says what was
+    decided. ``repeat`` counts the repeats of one event. Delivery is at least once: ``id`` stays the same over retries
+    and restarts, so that a receiver can drop what it has seen.
     """
 
     alert_id: str
@@ -214,8 +222,18 @@ class Notification:
     decided_at: datetime
     due_at: datetime
     attempt: int = 0
+    repeat: int = 0
 
     @property
     def id(self) -> str:
         """Stable over retries."""
-        return stable_id("notification", self.alert_id, str(self.seq), self.receiver)
+        parts = ["notification", self.alert_id, str(self.seq), self.receiver]
+        return stable_id(*parts, *([str(self.repeat)] if self.repeat else []))
+
+    @property
+    def opening(self) -> bool:
+        """Whether it says that something fires, so that a message of its end is due later."""
+        return self.reason in OPENING
+
+
+OPENING = frozenset({Reason.FIRST, Reason.WORSENED, Reason.REOPENED, Reason.REPEAT, Reason.ESCALATED})

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from listener.alerts.detection.decompose import Decomposition
 from listener.alerts.detection.market import Market
 from listener.alerts.detection.proof import Proof
-from listener.domain import Channel, Strength
+from listener.domain import Channel, Resolution, Strength
 
 PARTS_MAX = 8  # groups of a decomposition that are told
 
@@ -265,3 +265,38 @@ def _short(value: None) -> None: ...
 def _short(value: float | None) -> float | None:
     """Six decimals: what is told is for reading; what decided is in the database, to the last bit."""
     return None if value is None else round(value, 6)
+
+
+class ArticleFindings(Payload):
+    """What to answer: an article of the knowledge base that fits."""
+
+    id: str
+    title: str
+    url: str = Field(default="", description="Where people read it; empty without an address")
+    language: str = Field(description="ISO 639-1")
+    similarity: Share = Field(description="How near its meaning is to what was said")
+    reason: str = Field(description="Why it fits, in English")
+
+
+class PastFindings(Payload):
+    """An alert of the past that was about the same, and how it ended."""
+
+    alert_id: str
+    brand: str
+    started_at: Time
+    ended_at: Time | None = None
+    resolution: Resolution | None = None
+    similarity: Share
+    cause: str = Field(default="", description="What people said that it was")
+    helped: str = Field(default="", description="... and what helped")
+    resolved_by: str = ""
+
+
+class AnswerFindings(Payload):
+    """How to answer. ``seq`` is to be sent along: an answer to less than what is known by then is refused."""
+
+    seq: int
+    topic: str = Field(default="", description="MQTT topic that takes a command (see command.json)")
+    links: dict[str, str] = Field(
+        default={}, description="By action (ack, snooze, resolve, silence): an address to open"
+    )

@@ -13,10 +13,13 @@ from pydantic import BaseModel, Field
 
 from listener.alerts.detection.record import RECORD, Record
 from listener.alerts.wire.findings import (
+    AnswerFindings,
+    ArticleFindings,
     Count,
     Findings,
     Link,
     MarketFindings,
+    PastFindings,
     Payload,
     Period,
     ProofFindings,
@@ -46,12 +49,18 @@ URL_CHARS_MAX = 2000
 
 
 class AlertPayload(Findings):
-    """An event of an alert: it began, it became worse, it ended. (``alert_id``, ``seq``) occurs once; drop repeats."""
+    """An event of an alert: it began, it became worse, it ended.
+
+    (``alert_id``, ``seq``, ``repeat``) occurs once; drop what comes again.
+    """
 
     schema_name: Literal["listener/v1"] = Field(default="listener/v1", alias="schema")
     type: Literal["alert"] = "alert"
     alert_id: str
     seq: int = Field(ge=1, description="Grows by one with each event of the alert")
+    repeat: Count = Field(default=0, description="How many times this event was told before, since nobody answered")
+    escalate: bool = Field(default=False, description="Nobody has answered and nobody is asked again: take it further")
+    drill: bool = Field(default=False, description="A drill: nothing has happened")
     reason: Reason
     state: AlertState
     severity: Severity
@@ -69,6 +78,9 @@ class AlertPayload(Findings):
     proof: ProofFindings | None = None
     market: MarketFindings | None = None
     evidence: tuple[Link, ...] = ()
+    articles: tuple[ArticleFindings, ...] = Field(default=(), description="What to answer, the best first")
+    past: tuple[PastFindings, ...] = Field(default=(), description="Alerts that were about the same, the nearest first")
+    answer: AnswerFindings | None = Field(default=None, description="How to answer; null when there is nothing to")
     text: dict[str, Words] = Field(description="By language (ISO 639-1): en and et")
 
 
@@ -87,6 +99,12 @@ class StatePayload(Findings):
     since: Time | None = Field(default=None, description="Since when the alert fires; null when none does")
     alert_id: str | None = None
     seq: int | None = None
+    instance: str = Field(default="", description="The daemon that says so")
+    acked_at: Time | None = Field(default=None, description="Since when somebody is on it")
+    acked_by: str | None = None
+    assignee: str | None = None
+    snoozed_until: Time | None = None
+    escalate: bool = Field(default=False, description="Nobody has answered and nobody is asked again: take it further")
     decided_at: Time
 
 
