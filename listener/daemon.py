@@ -4,16 +4,20 @@ import asyncio
 import contextlib
 import hashlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from listener.alerts.receivers.base import Resender
 from listener.app import App
 from listener.errors import StoreError
-from listener.pipeline import deliver, evaluate, make_digest, poll, refresh, score
+from listener.pipeline import act, deliver, end_drills, evaluate, make_digest, poll, refresh, score, tell
+from listener.pipeline.calendars import Copy, calendars_of, fetch_calendar, refresh_calendars
+from listener.pipeline.resend import resend
+from listener.pipeline.watchdog import bark
 from listener.serving import serving
 from listener.store.sources import states
 from listener.web import application
@@ -24,6 +28,7 @@ IDLE_SECS = 1.0  # how long a stage with nothing to do waits, unless it is woken
 STORE_FAILURES = 10  # units in a row that the database may fail before the supervisor is to restart us
 START_SPREAD_SECS = 30.0  # first polls are spread over this, so that a start is no stampede
 STOP_SECS = 10.0
+CALENDAR_SECS = 30.0  # how exactly the times of calendars are kept
 DIGEST_SECS = 60.0  # how exactly the time of the digest is kept
 
 
@@ -83,11 +88,25 @@ class Daemon:
             self._stage(f"deliver_{name}", lambda name=name: deliver(parts, name))  # type: ignore[misc]
             for name in parts.receivers
         ]
+        self.telling = self._stage("tell", self._tell)
+        self.acting = self._stage("act", self._act)
         self.evaluation = self._stage("evaluate", self._evaluate, idle_secs=app.settings.service.tick_secs)
         self.refreshing = self._stage("refresh", lambda: refresh(parts))
         self.scoring = self._stage("score", lambda: score(parts), then=self.refreshing)
         self.digest = self._stage("digest", self._make_digest, idle_secs=DIGEST_SECS)
-        self.stages = [self.scoring, self.refreshing, self.evaluation, self.digest, *self.deliveries]
+        self.stages = [
+            self.scoring,
+            self.refreshing,
+            self.evaluation,
+            self.acting,
+            self.telling,
+            self.digest,
+            *self.deliveries,
+            *self._beside(),
+        ]
+        app.wake.heard = self.acting.wake.set
+        self.evaluated_at: datetime | None = None
+        self.calendars: dict[str, Copy] = {}
         self.tasks: list[asyncio.Task[None]] = []
 
     def _stage(
@@ -102,12 +121,65 @@ class Daemon:
             on_failure=lambda stage: metrics.unit_failures.labels(stage=stage).inc(),
         )
 
+    def _beside(self) -> Iterator[Stage]:
+        """What runs only where it is configured."""
+        app = self.app
+        for name, receiver in app.resenders.items():
+            again = self._stage(f"resend_{name}", lambda name=name, to=receiver: self._resend(name, to))  # type: ignore[misc]
+            again.idle_secs = receiver.interval_secs
+            yield again
+        if app.settings.watchdog is not None:
+            every_secs = app.settings.watchdog.every_minutes * 60
+            yield self._stage("watchdog", self._bark, idle_secs=every_secs)
+        if any(schedule.start is None for schedule in app.settings.schedules.values()):
+            yield self._stage("calendars", self._read_calendars, idle_secs=CALENDAR_SECS)
+
     async def _evaluate(self) -> int:
         evaluation = await evaluate(self.app.parts)
+        self.evaluated_at = self.app.parts.now()
         self.app.publish_states(evaluation.states)
         if evaluation.told:
-            self._wake_deliveries()
+            self.telling.wake.set()
         return 0  # the rules look once a tick, however much they found
+
+    async def _tell(self) -> int:
+        if await tell(self.app.parts):
+            self._wake_deliveries()
+        return 0
+
+    async def _act(self) -> int:
+        done = await act(self.app.parts)
+        ended = await end_drills(self.app.parts)
+        if done or ended:
+            self.app.publish_actions(done)
+            self.telling.wake.set()
+            self.evaluation.wake.set()  # who is on it is part of the brand's state
+        return 0
+
+    async def _bark(self) -> int:
+        settings = self.app.settings
+        if settings.watchdog is not None:
+            tick_secs = settings.service.tick_secs
+            instance = settings.service.instance
+            if await bark(
+                self.app.parts,
+                settings.watchdog,
+                instance=instance,
+                evaluated_at=self.evaluated_at,
+                tick_secs=tick_secs,
+            ):
+                self._wake_deliveries()
+        return 0
+
+    async def _resend(self, name: str, receiver: Resender) -> int:
+        await resend(self.app.parts, name, receiver)
+        return 0
+
+    async def _read_calendars(self) -> int:
+        parts = self.app.parts
+        self.calendars = await refresh_calendars(fetch_calendar, parts.policy, self.calendars, parts.now())
+        self.app.calendars.update(calendars_of(self.calendars))
+        return 0
 
     async def _make_digest(self) -> int:
         made = await make_digest(self.app.parts, self.app.settings.digest)
@@ -138,6 +210,7 @@ class Daemon:
                 pass
         await self.app.settle()
         await self.evaluation.once()
+        await self.telling.once()
         for stage in self.deliveries:
             await stage.once()
 
@@ -148,7 +221,7 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         http = self.app.settings.http
-        web = application(self.app.metrics.registry, alive=self._alive, ready=self.app.checks())
+        web = application(self.app.metrics.registry, alive=self._alive, ready=self.app.checks(), acting=self.app.acting)
         await self._remember()
         async with serving(lambda _address: web, http.host, http.port) as address, self._scheduled(), self._staged():
             log.info("daemon.started", instance=self.app.settings.service.instance, metrics=f"{address}/metrics")

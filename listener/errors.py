@@ -90,8 +90,12 @@ class StoreError(ListenerError):
 
 
 class DeliveryError(ListenerError):
-    """A receiver refused a notification; ``retryable`` says whether trying again can help."""
+    """A receiver refused a notification; ``retryable`` says whether trying again can help.
 
-    def __init__(self, message: str, *, retryable: bool) -> None:
+    ``retry_after_secs`` is how long the receiver asks to be left alone; None when it does not say.
+    """
+
+    def __init__(self, message: str, *, retryable: bool, retry_after_secs: float | None = None) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.retry_after_secs = retry_after_secs

@@ -4,13 +4,17 @@ Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`
 """
 
 import math
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from listener import __version__
-from listener.domain import Severity, Signal
+from listener.domain import Hold, Severity, Signal
+
+# How long people take: a minute to a day.
+PATIENCE = (60, 300, 900, 1800, 3600, 4 * 3600, 8 * 3600, 24 * 3600)
 
 
 class Metrics:
@@ -80,6 +84,24 @@ class Metrics:
         )
         # Alerts
         self.alerts_firing = self._gauge("alerts_firing", "Alerts that fire now.", "brand", "severity")
+        self.events = self._counter("events", "Changes of alerts by what became of them.", "outcome")
+        self.events_held = self._counter("events_held", "Changes of alerts that were held back, by why.", "hold")
+        self.actions = self._counter("actions", "What people did about alerts.", "action", "via", "outcome")
+        self.time_to_ack = self._histogram(
+            "time_to_ack_seconds", "From the first message of an alert to the first answer.", buckets=PATIENCE
+        )
+        self.alert_seconds = self._histogram(
+            "alert_seconds", "From the beginning of an alert to its end.", "resolution", buckets=PATIENCE
+        )
+        self.calls_unreachable = self._counter(
+            "calls_unreachable", "Names in a chain behind whom nobody could be reached, by name.", "name"
+        )
+        self.publish_rejected = self._counter(
+            "publish_rejected", "Publishes and subscriptions that the broker refused, by kind.", "kind"
+        )
+        self.commands_refused = self._counter(
+            "commands_refused", "Commands over MQTT that were not understood or came too fast, by reason.", "reason"
+        )
         self.notifications = self._counter("notifications", "Notifications by outcome.", "receiver", "outcome")
         self.outbox_depth = self._gauge("outbox_depth", "Notifications still to deliver.")
         self.outbox_age = self._gauge("outbox_oldest_seconds", "Age of the oldest notification still to deliver.")
@@ -94,6 +116,13 @@ class Metrics:
             known = self._by_brand[brand] = BrandGauges(self, brand)
         return known
 
+    def dispatched(self, outcomes: Iterable[str], holds: Iterable[Hold]) -> None:
+        """Count what became of events, and what holds back the others."""
+        for outcome in outcomes:
+            self.events.labels(outcome=outcome).inc()
+        for hold in holds:
+            self.events_held.labels(hold=hold.value).inc()
+
     def build(self, model: str) -> None:
         """Say what runs here."""
         self.build_info.labels(version=__version__, model=model).set(1)
@@ -104,8 +133,10 @@ class Metrics:
     def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
         return Gauge(name, documentation, labels, namespace="listener", registry=self.registry)
 
-    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
-        return Histogram(name, documentation, labels, namespace="listener", registry=self.registry)
+    def _histogram(
+        self, name: str, documentation: str, *labels: str, buckets: Sequence[float] = Histogram.DEFAULT_BUCKETS
+    ) -> Histogram:
+        return Histogram(name, documentation, labels, namespace="listener", registry=self.registry, buckets=buckets)
 
 
 class BrandGauges:

@@ -35,6 +35,13 @@ class Mosquitto:
         """What it said so far."""
         return self._log.read_text("utf-8", errors="replace")
 
+    @property
+    def pid(self) -> int:
+        """Its process; it must run."""
+        if self._process is None:
+            raise RuntimeError("the broker does not run")
+        return self._process.pid
+
     def start(self) -> None:
         """Start, and return when it accepts connections."""
         with self._log.open("ab") as log:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import PrivateAttr
 
 from listener.alerts.detection.rules import Blind, Deterioration, HighRisk, Rule
+from listener.alerts.oncall.policy import Policy, ReceiverKind
 from listener.alerts.wire.payload import StatePayload
 from listener.config import Brand
 from listener.domain import Assessment, Checkpoint, Notification, Page, PollResult, RawMention
@@ -16,7 +17,7 @@ from listener.errors import DeliveryError, ScoringError, SourceError
 from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher, compile_brand
 from listener.metrics import Metrics
-from listener.pipeline import Evaluation, Parts, deliver, evaluate, poll, refresh, score
+from listener.pipeline import Evaluation, Parts, deliver, evaluate, poll, refresh, score, tell
 from listener.protocols import Fetch, Languages
 from listener.sentiment.scorer import on_thread
 from listener.sources.base import BaseSource
@@ -100,8 +101,11 @@ class Bench:
         await self.work()
 
     async def look(self, after: timedelta = timedelta()) -> Evaluation:
+        """The rules look, and whoever is to be told is."""
         self.clock[0] += after
-        return await evaluate(self.parts)
+        found = await evaluate(self.parts)
+        await tell(self.parts)
+        return found
 
 
 def state_of(evaluation: Evaluation, brand: str = "bolt") -> StatePayload:
@@ -141,6 +145,7 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
             scorer=scorer,
             rules={"bolt": RULES, "wolt": RULES},
             receivers={"inbox": inbox},
+            policy=Policy(receivers={"inbox": ReceiverKind()}),
             now=lambda: clock[0],
             random=lambda: 0.5,
         )
@@ -192,6 +197,7 @@ async def turns(at: Bench, brand: str = "Bolt", *, start: int = 1000) -> None:
 
 async def told(at: Bench) -> list[dict[str, Any]]:
     """What the receiver was handed until now."""
+    await tell(at.parts)
     while await deliver(at.parts, "inbox"):
         pass
     return [dict(one.payload) for one in at.inbox.taken]

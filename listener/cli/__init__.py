@@ -4,12 +4,30 @@ import sys
 
 from rich.markup import escape
 
-from listener.cli import alerts, backtest, configuration, database, digest, evaluate, explain, run, score, sources
+from listener.cli import (
+    alerts,
+    answers,
+    backtest,
+    configuration,
+    database,
+    digest,
+    evaluate,
+    explain,
+    knowledge,
+    oncall,
+    receivers,
+    run,
+    score,
+    silences,
+    simulate,
+    sources,
+)
 from listener.cli.root import app, err
 from listener.errors import ConfigError, ListenerError
 
 __all__ = [
     "alerts",
+    "answers",
     "app",
     "backtest",
     "configuration",
@@ -17,9 +35,14 @@ __all__ = [
     "digest",
     "evaluate",
     "explain",
+    "knowledge",
     "main",
+    "oncall",
+    "receivers",
     "run",
     "score",
+    "silences",
+    "simulate",
     "sources",
 ]
 

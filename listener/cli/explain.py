@@ -2,30 +2,28 @@
 
 import asyncio
 from dataclasses import asdict
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from listener.alerts.detection import standing as standings
 from listener.alerts.detection.decompose import UNKNOWN, Decomposition
-from listener.alerts.detection.detect import TICKET
 from listener.alerts.detection.record import RECENT, Check, Record, check
-from listener.alerts.drawing.chart import Chart, chart
+from listener.alerts.drawing.chart import Chart
 from listener.alerts.drawing.picture import draw
 from listener.alerts.drawing.sketch import sketch
 from listener.alerts.wire.payload import record_of
+from listener.alerts.words.languages import LANGUAGES
 from listener.alerts.words.proof_texts import sentences
 from listener.app import database_of, load_settings
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
 from listener.config import Settings
 from listener.domain import Alert, Evidence, Vote
 from listener.errors import ConfigError, Fault
+from listener.pipeline.picture import chart_of
 from listener.store import Database, alerts, ledger
 
-BEFORE = timedelta(days=3)  # of what was usual is drawn
 MARKS = {True: "same to the last bit", False: "DIFFERS"}
 
 
@@ -40,18 +38,17 @@ def explain(
     json_: JsonOption = False,
 ) -> None:
     """Show why an alert fired, and decide it again from the votes in the database; exit 1 if it comes out otherwise."""
-    if language not in ("en", "et"):
-        raise typer.BadParameter(f"{language!r} is not en or et", param_hint="--language")
-    words: Literal["en", "et"] = "et" if language == "et" else "en"
+    if language not in LANGUAGES:
+        raise typer.BadParameter(f"{language!r} is not one of {', '.join(LANGUAGES)}", param_hint="--language")
     settings = load_settings(config)
     found, record, checks, drawn, links = asyncio.run(_explained(settings, alert))
     title = settings.brands[found.brand].title if found.brand in settings.brands else found.brand
     if draw_to is not None and drawn is not None:
-        draw(drawn, draw_to, title=title, language=words)
+        draw(drawn, draw_to, title=title, language=language)
     if json_:
         print_json({"id": found.id, **asdict(found), "checks": [{**asdict(one), "same": one.same} for one in checks]})
     else:
-        _show(found, record, checks, drawn, links, title=title, language=words)
+        _show(found, record, checks, drawn, links, title=title, language=language)
     if any(not one.same for one in checks):
         raise typer.Exit(1)
 
@@ -68,7 +65,7 @@ async def _explained(
         if record is None:
             return found, None, (), None, links
         counted, recent = await _votes(database, found.brand, record)
-        return found, record, check(record, counted, recent), await _chart(database, found, record), links
+        return found, record, check(record, counted, recent), await chart_of(database, found, record), links
     finally:
         await database.close()
 
@@ -86,30 +83,6 @@ async def _votes(database: Database, brand: str, record: Record) -> tuple[list[V
     return counted, await ledger.read(database, brand, until=last, since_at=record.decided_at - RECENT)
 
 
-async def _chart(database: Database, alert: Alert, record: Record) -> Chart | None:
-    signal, strength = record.signal, record.signal.strength
-    if strength is None or signal.onset_at is None:
-        return None
-    since_at: datetime = signal.onset_at - BEFORE
-    shown = await ledger.read(database, alert.brand, until=signal.position, since_at=since_at)
-    if not shown:
-        return None
-    after = await ledger.read(database, alert.brand, after=record.origin.position, until=signal.position)
-    whole = {one.position: one for one in [*shown, *after]}
-    return chart(
-        [whole[position] for position in sorted(whole)],
-        usual=signal.expected or 0.0,
-        budget=strength.budget,
-        onset_at=signal.onset_at,
-        decided_at=record.decided_at,
-        limit=strength.limit - TICKET,
-        limit_page=strength.limit,
-        use_risk=record.rule.get("counts") == "risk",
-        sharpness=standings.from_json(record.standing).usual.sharpness,
-        origin=record.origin,
-    )
-
-
 def _show(
     alert: Alert,
     record: Record | None,
@@ -118,7 +91,7 @@ def _show(
     links: list[Evidence],
     *,
     title: str,
-    language: Literal["en", "et"],
+    language: str,
 ) -> None:
     state = f"{alert.state.value}, {alert.resolution.value}" if alert.resolution is not None else alert.state.value
     out.print(f"[bold]{escape(title)}[/] {alert.severity.value}, {state}; alert {alert.id}, event {alert.seq}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from listener.app import database_of, load_settings, matcher_of, policy_of, sources_of, utc_now
+from listener.app import database_of, fetch_policy_of, load_settings, matcher_of, sources_of, utc_now
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, out, print_json, print_table
 from listener.config import Settings
 from listener.domain import Checkpoint, Mention, PollResult, Rejected
@@ -149,7 +149,7 @@ async def _states(settings: Settings) -> dict[str, SourceState]:
 async def _poll(settings: Settings, source: BaseSource) -> tuple[PollResult, Prepared]:
     now = utc_now()
     matcher = matcher_of(settings)
-    async with Fetcher(policy_of(settings)) as fetcher:
+    async with Fetcher(fetch_policy_of(settings)) as fetcher:
         fetch = fetcher.for_source(source.name, Checkpoint(), now=now)
         result = await source.poll(fetch, Checkpoint())
     return result, prepare(source, result.mentions, matcher=matcher, identify=identify, now=now)

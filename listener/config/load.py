@@ -115,7 +115,7 @@ def _plugged(kind: str, name: str, table: Mapping[str, Any], schemas: Schemas) -
     known = schemas[kind]
     if not isinstance(chosen, str) or chosen not in known:
         problem = f"unknown type {chosen!r}" if chosen is not None else "no type given"
-        return None, [Fault(path=f"{where}.type", problem=problem, fix=_suggestion(str(chosen), known))]
+        return None, [Fault(path=f"{where}.type", problem=problem, fix=suggestion(str(chosen), known))]
     model = known[chosen]
     values: dict[str, Any] = {
         key: value for key, value in table.items() if key != "type" or "type" in model.model_fields
@@ -144,7 +144,7 @@ def _reference_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
                 yield Fault(
                     path=f"sources.{name}.brands",
                     problem=f"{about!r} is not a brand of this file",
-                    fix=_suggestion(about, brands),
+                    fix=suggestion(about, brands),
                 )
 
 
@@ -168,7 +168,8 @@ def _resolved(
             resolved[key.removesuffix("_file")] = _secret_file(base, value, path, faults)
         elif SecretStr in found:
             variable = PREFIX + path.replace(".", "__").upper()
-            fix = f"set the environment variable {variable}, or give a file as {key}_file"
+            named = f"{key}_file" not in model.model_fields  # else it is an option that means something else
+            fix = f"set the environment variable {variable}" + (f", or give a file as {key}_file" if named else "")
             faults.append(Fault(path=path, problem="a secret in clear", fix=fix))
         elif Path in found and isinstance(value, str):
             resolved[key] = str(base / Path(value).expanduser())
@@ -266,7 +267,7 @@ def _unknown_variables(document: Mapping[str, Any], schemas: Schemas) -> Iterato
         parts = variable.removeprefix(PREFIX).lower().split("__")
         known, part = _variable_options(parts, document, schemas)
         if known is not None:
-            yield Fault(path=variable, problem=f"no option {part!r}", fix=_suggestion(part, known))
+            yield Fault(path=variable, problem=f"no option {part!r}", fix=suggestion(part, known))
 
 
 def _variable_options(
@@ -304,7 +305,7 @@ def _fault(details: ErrorDetails, where: str, model: type[BaseModel], document: 
     kind = details["type"]
     if kind == "extra_forbidden":
         known = _options_at(model, loc[:-1])
-        return Fault(path=path, problem="unknown option", fix=_suggestion(str(loc[-1]), known))
+        return Fault(path=path, problem="unknown option", fix=suggestion(str(loc[-1]), known))
     if kind == "missing":
         return Fault(path=path, problem="is missing", fix="add it")
     if kind == "string_pattern_mismatch" and "[key]" in details["loc"]:
@@ -337,7 +338,7 @@ def _options_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     return list(current.model_fields) if current is not None else []
 
 
-def _suggestion(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+def suggestion(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

@@ -62,6 +62,12 @@ class MqttOptions(BaseModel):
     topic_prefix: Annotated[str, AfterValidator(_topic_prefix)] = Field(
         default="listener/v1", min_length=1, max_length=200, description="First levels of all our topics"
     )
+    homeassistant: bool = Field(
+        default=False, description="Whether Home Assistant is told (MQTT discovery) of a device with every brand"
+    )
+    homeassistant_prefix: Annotated[str, AfterValidator(_topic_prefix)] = Field(
+        default="homeassistant", min_length=1, max_length=200, description="Discovery prefix of Home Assistant"
+    )
 
     @model_validator(mode="after")
     def _password_with_user(self) -> Self:

@@ -130,6 +130,16 @@ class QuietHours(Options):
     ] = (Severity.INFO, Severity.WARNING)
     brands: Annotated[tuple[Slug, ...], Field(description="Only alerts of these brands; empty: all.")] = ()
 
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.start == "24:00":
+            raise ValueError("start is 00:00 of the next day, not 24:00")
+        if self.start == self.end:
+            raise ValueError("start and end are the same: the whole day is 00:00 to 24:00")
+        if (self.start, self.end) == ("00:00", "24:00") and set(self.days) == set(WEEKDAYS):
+            raise ValueError("these hours never end: what nobody is to be told of is left out of the routes instead")
+        return self
+
 
 class Maintenance(Options):
     """One stretch of time in which nobody is told: a release, a planned outage. It is told as a digest afterwards."""

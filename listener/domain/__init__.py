@@ -4,6 +4,8 @@ Times are aware and UTC and end in ``_at``; durations carry their unit. The word
 """
 
 from listener.domain.alerts import (
+    OPENING,
+    SEVERAL,
     Alert,
     AlertState,
     Channel,
@@ -24,6 +26,7 @@ from listener.domain.polling import Accept, Checkpoint, Page, PollResult, RawMen
 from listener.domain.responses import (
     Act,
     Action,
+    Brief,
     Bundle,
     BundleKind,
     Event,
@@ -39,6 +42,8 @@ from listener.domain.votes import Ballot, Past, Repeats, Sums, Vote
 __all__ = [
     "EMPTY",
     "NAMESPACE",
+    "OPENING",
+    "SEVERAL",
     "Accept",
     "Act",
     "Action",
@@ -46,6 +51,7 @@ __all__ = [
     "AlertState",
     "Assessment",
     "Ballot",
+    "Brief",
     "Bundle",
     "BundleKind",
     "Channel",

@@ -236,4 +236,5 @@ class Notification:
         return self.reason in OPENING
 
 
+SEVERAL = "*"  # the brand of a message about several
 OPENING = frozenset({Reason.FIRST, Reason.WORSENED, Reason.REOPENED, Reason.REPEAT, Reason.ESCALATED})

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from listener.domain.alerts import AlertState, Reason, Severity
+from listener.domain.alerts import AlertState, Reason, Resolution, Severity
 from listener.domain.identity import Frozen, stable_id
 
 
@@ -121,13 +121,28 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """An alert without what it was decided from: enough to tell who has to hear of it."""
+
+    alert_id: str
+    brand: str
+    rule: str
+    severity: Severity
+    state: AlertState
+    seq: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    resolution: Resolution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """How people respond to one alert, and how far they were told of it.
 
-    ``told_seq`` is the last event that was told while it fired (0: none), ``receivers`` whom; ``step`` is the next step
-    of the chain, due at ``next_at``, and ``repeats`` how often it was repeated. ``escalated`` says that all of the
-    chain was tried. An ack holds for the severity it was given at. ``bundle`` is the message about several alerts that
-    named it last.
+    ``told_seq`` is the last event that was told while it fired (0: none), ``receivers`` whom, ``messages`` how often
+    that event. ``step`` is the next step of the chain, due at ``next_at``, and ``repeats`` how often it was repeated
+    since. ``escalated`` says that all of the chain was tried. An ack holds for the severity it was given at. ``bundle``
+    is the message about several alerts that named it last.
     """
 
     alert_id: str
@@ -135,6 +150,7 @@ class Response:
     told_seq: int = 0
     told_at: datetime | None = None
     receivers: tuple[str, ...] = ()
+    messages: int = 0
     step: int = 0
     repeats: int = 0
     next_at: datetime | None = None

@@ -9,6 +9,7 @@ import structlog
 from listener.alerts.detection.budget import BLOCK_TICKS, Block
 from listener.alerts.detection.drift import HISTORY_BLOCKS, Drift, digest, drift
 from listener.alerts.detection.sums import tick_of
+from listener.alerts.oncall.dispatch import DRILL
 from listener.alerts.wire.digest import DigestPayload, digest_payload, due_day
 from listener.alerts.wire.payload import as_json
 from listener.config import Brand
@@ -66,7 +67,11 @@ async def read_digest(
         digest(drifts, alpha=options.alpha),
         looked_at=sum(one.evidence is not None for one in drifts.values()),
         alpha=options.alpha,
-        alerts=await alerts.recent(database, limit=OPEN_ALERTS, state=AlertState.FIRING),
+        alerts=[
+            one
+            for one in await alerts.recent(database, limit=OPEN_ALERTS, state=AlertState.FIRING)
+            if one.rule != DRILL
+        ],
         titles={name: brand.title for name, brand in brands.items()},
         day=now.astimezone(ZoneInfo(options.timezone)).date(),
         now=now,

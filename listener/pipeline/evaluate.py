@@ -1,7 +1,7 @@
 """Count what was scored, let every rule look, and keep what changed together with the notifications it makes due."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,13 +13,15 @@ from listener.alerts.detection.blind import Ear
 from listener.alerts.detection.budget import BLOCK_TICKS, KEPT_BLOCKS
 from listener.alerts.detection.detect import next_look
 from listener.alerts.detection.standing import Fleet, Standing
-from listener.alerts.notify import notifications
+from listener.alerts.oncall.events import event_of
 from listener.alerts.wire.payload import StatePayload, alert_payload, as_json, state_payload
-from listener.domain import Alert, AlertState, Reason, Severity
+from listener.domain import Alert, AlertState, Event, Reason, Response, Severity
+from listener.domain.memories import Memory
+from listener.pipeline.advise import Advice
 from listener.pipeline.look import Case, Look, look, main_rule
 from listener.pipeline.parts import Parts
 from listener.pipeline.prove import prove_it
-from listener.store import alerts, ledger, sources, votes
+from listener.store import alerts, ledger, responses, sources, votes
 from listener.store.votes import Change, Kept, Waiting
 
 log = structlog.get_logger()
@@ -46,7 +48,11 @@ async def evaluate(parts: Parts) -> Evaluation:
 
     A brand without alerts (a competitor) is followed like the others, and nobody is told.
     """
-    now = parts.now()
+    async with parts.deciding:
+        return await _evaluate(parts, parts.now())
+
+
+async def _evaluate(parts: Parts, now: datetime) -> Evaluation:
     ears = await _ears(parts)
     waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS)
     about = set(parts.agenda.due(now)) | await alerts.firing(parts.database) | ears.keys()
@@ -99,6 +105,7 @@ async def _look_at(
     by_brand: dict[str, dict[str, Alert]] = defaultdict(dict)
     for fingerprint, alert in latest.items():
         by_brand[alert.brand][fingerprint] = alert
+    people = await _responses(parts, latest.values())
     told: list[Alert] = []
     states: list[StatePayload] = []
     quiet: list[tuple[Case, Look, Change]] = []
@@ -115,8 +122,8 @@ async def _look_at(
     for case, found, change in loud:
         decided = await _decide(parts, case, found, change, moved)
         told += decided
-        states += [_state(parts, case, found)] if decided else []
-    states += [_state(parts, case, found) for case, found, _ in quiet if case.rules]
+        states += [_state(parts, case, found, people)] if decided else []
+    states += [_state(parts, case, found, people) for case, found, _ in quiet if case.rules]
     return Evaluation(told=tuple(told), states=tuple(states))
 
 
@@ -194,26 +201,41 @@ def _as_before(case: Case, alert: Alert) -> bool:
 async def _decide(parts: Parts, case: Case, found: Look, change: Change, moved: Mapping[str, Standing]) -> list[Alert]:
     """Prove what people are told of, and keep it with its notifications; what was told."""
     kept = {one.fingerprint: one for one in change.alerts}
-    due, events = [], []
+    decided: list[Event] = []
+    memories: list[Memory] = []
+    events = []
     for rule, transition in found.transitions:
         alert, reason = transition.alert, transition.reason
         if alert is None or reason is None:
             continue
         alert, links = await prove_it(parts, case, found, rule, alert, reason, moved)
         kept[alert.fingerprint] = alert
-        title = parts.brands[case.brand].title
-        names = {name: brand.title for name, brand in parts.brands.items()}
-        body = as_json(alert_payload(alert, reason, title=title, evidence=links, now=case.now, names=names))
-        told = replace(transition, alert=alert)
-        due += notifications(told, receivers=tuple(parts.receivers), payload=body, now=case.now)
+        advice = await _advise(parts, alert, reason)
+        memories += [advice.memory] if advice.memory is not None else []
+        payload = alert_payload(
+            alert,
+            reason,
+            title=parts.title(case.brand),
+            evidence=links,
+            now=case.now,
+            names=parts.titles,
+            articles=advice.articles,
+            past=advice.past,
+            links=parts.links,
+        )
+        market = () if payload.market is None or payload.market.verdict != "whole_market" else payload.market.moving
+        decided.append(event_of(alert, reason, payload=as_json(payload), now=case.now, market=market))
         events.append((alert, reason, transition.explanation))
-    whole = replace(change, alerts=tuple(kept.values()), notifications=tuple(due))
+    whole = replace(change, alerts=tuple(kept.values()), events=tuple(decided), memories=tuple(memories))
     if not await votes.save(parts.database, [whole], now=case.now):
         parts.agenda.put(case.brand, case.now)  # another daemon decided first: its decision is read at the next look
         return []
     parts.agenda.put(case.brand, next_look(found.standing, case.now))
     parts.standings.put(case.brand, change.kept.version, found.standing)
     for alert, reason, explanation in events:
+        if alert.ended_at is not None and alert.resolution is not None:
+            lasted_secs = (alert.ended_at - alert.started_at).total_seconds()
+            parts.metrics.alert_seconds.labels(resolution=alert.resolution.value).observe(lasted_secs)
         log.warning(
             EVENTS[reason],
             alert=alert.id,
@@ -224,6 +246,20 @@ async def _decide(parts: Parts, case: Case, found: Look, change: Change, moved: 
             explanation=explanation,
         )
     return [alert for alert, _, _ in events]
+
+
+async def _advise(parts: Parts, alert: Alert, reason: Reason) -> Advice:
+    """What to answer, and what helped before."""
+    if parts.adviser is None or reason is Reason.RESOLVED:
+        return Advice()
+    return await parts.adviser.advise(
+        parts.database, alert.evidence, alert_id=alert.id, brand=alert.brand, topic=None, now=alert.updated_at
+    )
+
+
+async def _responses(parts: Parts, known: Iterable[Alert]) -> dict[str, Response]:
+    """How people respond to those that fire."""
+    return await responses.of(parts.database, [one.id for one in known if one.state is AlertState.FIRING])
 
 
 async def _keep_quiet(parts: Parts, quiet: Sequence[tuple[Case, Look, Change]], now: datetime) -> None:
@@ -264,7 +300,7 @@ def _hearing(parts: Parts, brand: str) -> list[Ear]:
     ]
 
 
-def _state(parts: Parts, case: Case, found: Look) -> StatePayload:
+def _state(parts: Parts, case: Case, found: Look, people: Mapping[str, Response]) -> StatePayload:
     """How the brand stands, for people and for Prometheus."""
     current = [one.alert for _, one in found.transitions if one.alert is not None]
     gauges = parts.metrics.of_brand(case.brand)
@@ -272,5 +308,12 @@ def _state(parts: Parts, case: Case, found: Look) -> StatePayload:
     for severity in Severity:
         count = sum(alert.state is AlertState.FIRING and alert.severity is severity for alert in current)
         gauges.firing[severity].set(count)
-    title = parts.brands[case.brand].title
-    return state_payload(case.brand, title=title, alerts=current, signal=found.signal, blind=found.blind, now=case.now)
+    return state_payload(
+        case.brand,
+        title=parts.title(case.brand),
+        alerts=current,
+        signal=found.signal,
+        blind=found.blind,
+        now=case.now,
+        responses=people,
+    )

@@ -1,19 +1,25 @@
 """What the units of work share."""
 
+import asyncio
 import heapq
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from listener.alerts.detection.rules import Rule
 from listener.alerts.detection.standing import Standing
+from listener.alerts.oncall.policy import NOBODY, Policy
+from listener.alerts.oncall.say import Target
+from listener.alerts.oncall.storm import Limits
+from listener.alerts.wire.findings import AnswerFindings
 from listener.config import Brand
 from listener.fetch import Fetcher
 from listener.matching import Matcher
 from listener.matching.topics import NO_TOPICS, Topics
 from listener.metrics import Metrics
+from listener.pipeline.advise import Adviser
 from listener.protocols import Receiver
 from listener.sentiment.scorer import ThreadedScorer
 from listener.sources.base import BaseSource
@@ -72,9 +78,23 @@ class Standings:
             self._known.popitem(last=False)
 
 
+DEFAULT_LIMITS = Limits(burst=5, per_hour=10.0, update=timedelta(minutes=5))
+
+
+@dataclass(kw_only=True)
+class Telling:
+    """When what is held was last looked at; at the start it is looked at once."""
+
+    held_at: datetime | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The parts that the units of work share. ``now`` is the clock: real time, or the mentions' own in a backtest."""
+    """The parts that the units of work share. ``now`` is the clock: real time, or the mentions' own in a backtest.
+
+    ``reach`` gives the receivers behind names (receivers, people, schedules) at a time; ``answer`` how to answer what
+    a message says.
+    """
 
     database: Database
     metrics: Metrics
@@ -88,11 +108,28 @@ class Parts:
     receivers: Mapping[str, Receiver]
     now: Callable[[], datetime]
     topics: Topics = NO_TOPICS
+    policy: Policy = NOBODY
+    limits: Limits = DEFAULT_LIMITS
+    reach: Callable[[Sequence[str], datetime], tuple[str, ...]] = lambda names, _at: tuple(names)
+    answer: Callable[[Target, datetime], AnswerFindings | None] = lambda _target, _at: None
+    links: bool = False  # whether messages bring links to answer
+    adviser: Adviser | None = None
     random: Callable[[], float] = random.random
     lease_secs: float = 60.0
     batch_mentions: int = 64
     agenda: Agenda = field(default_factory=Agenda)
     standings: Standings = field(default_factory=Standings)
+    telling: Telling = field(default_factory=Telling)
+    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while the rules look, and while it is told
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The brands' names for people."""
+        return {name: brand.title for name, brand in self.brands.items()}
+
+    def title(self, brand: str) -> str:
+        """A brand's name for people; one that is followed no more goes by its own."""
+        return self.brands[brand].title if brand in self.brands else brand
 
     def __post_init__(self) -> None:
         for brand in self.brands:

@@ -6,12 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from listener.domain import Assessment
 from listener.errors import ConfigError, Fault, ScoringError
 from listener.protocols import Languages, Scorer
 from listener.sentiment.bundled import Bundled, is_bundled, read_bundled
 from listener.sentiment.directory import read_directory
+
+if TYPE_CHECKING:
+    from listener.sentiment.meaning import MeaningEncoder, Meanings
 
 GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # made by the drivers of NVIDIA, of AMD, and by Windows for WSL
 
@@ -89,21 +93,46 @@ def score_safely(scorer: Scorer, texts: Sequence[str], languages: Languages = No
         return [*score_safely(scorer, texts[:middle], first), *score_safely(scorer, texts[middle:], second)]
 
 
+def _load_meaning() -> "MeaningEncoder":
+    from listener.sentiment.meaning import load_meaning  # noqa: PLC0415 -- onnxruntime: only who asks for meanings
+
+    return load_meaning()
+
+
 class ThreadedScorer:
     """A model on one worker thread of its own: models are not for several threads, and the event loop must not wait.
 
-    Made by ``on_thread``.
+    Made by ``on_thread``. The encoder for meanings lives on the same thread; it is loaded when it is first asked.
     """
 
-    def __init__(self, scorer: Scorer, executor: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        scorer: Scorer,
+        executor: ThreadPoolExecutor,
+        load_encoder: "Callable[[], MeaningEncoder]" = _load_meaning,
+    ) -> None:
         self._scorer = scorer
         self._executor = executor
+        self._load_encoder = load_encoder
+        self._encoder: MeaningEncoder | None = None
 
     async def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment | ScoringError]:
         """One result a text, in order; see ``score_safely``."""
         return await asyncio.get_running_loop().run_in_executor(
             self._executor, score_safely, self._scorer, tuple(texts), languages
         )
+
+    async def embed(self, texts: Sequence[str]) -> "Meanings":
+        """What the texts are about, by the encoder that comes with listener, whatever model scores.
+
+        Raises ConfigError when it cannot be loaded, ScoringError when it fails.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._embed, tuple(texts))
+
+    def _embed(self, texts: Sequence[str]) -> "Meanings":
+        if self._encoder is None:
+            self._encoder = self._load_encoder()
+        return self._encoder.embed(texts)
 
 
 @asynccontextmanager

@@ -111,6 +111,26 @@ class Database:
         await self.engine.dispose()
 
 
+@contextlib.asynccontextmanager
+async def reading(where: Database | AsyncConnection) -> AsyncIterator[AsyncConnection]:
+    """A view of its own, or the caller's transaction."""
+    if isinstance(where, AsyncConnection):
+        yield where
+        return
+    async with where.reading() as connection:
+        yield connection
+
+
+@contextlib.asynccontextmanager
+async def writing(where: Database | AsyncConnection) -> AsyncIterator[AsyncConnection]:
+    """A transaction of its own, or the caller's."""
+    if isinstance(where, AsyncConnection):
+        yield where
+        return
+    async with where.writing() as connection:
+        yield connection
+
+
 @contextlib.contextmanager
 def _store_errors() -> Iterator[None]:
     """Make a failing database a StoreError; our own mistakes (SQL, types) stay what they are: bugs."""

@@ -8,7 +8,7 @@ from sqlalchemy import desc, select
 
 from listener import tables
 from listener.domain import Notification
-from listener.store import alerts
+from listener.store import outbox
 from listener.store.database import Database, insert_into
 
 
@@ -29,5 +29,5 @@ async def save(
         made = await connection.execute(statement.on_conflict_do_nothing().returning(tables.digest.c.day))
         if made.first() is None:
             return False
-        await alerts.enqueue(connection, database.dialect, notifications)
+        await outbox.enqueue(connection, database.dialect, notifications)
     return True

@@ -16,10 +16,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.dedupe import is_somebody
-from listener.domain import Alert, Assessment, Ballot, Notification, Past, Probabilities, Repeats, Vote
+from listener.domain import Alert, Assessment, Ballot, Event, Past, Probabilities, Repeats, Vote
+from listener.domain.memories import Memory
 from listener.domain.repeats import REPEAT, Spoken, key_of, repeated_by_brand
-from listener.store import alerts, ledger
-from listener.store.database import Database, chunks, insert_into
+from listener.store import alerts, events, ledger, memories
+from listener.store.database import Database, chunks, insert_into, reading
 from listener.tables import assessment, ballot, block, mention, mention_brand, standing, vote
 
 KEY_BYTES = 12
@@ -65,7 +66,8 @@ class Change:
     added: Sequence[Past] = ()
     left_out_from: int | None = None
     alerts: Sequence[Alert] = ()
-    notifications: Sequence[Notification] = ()
+    events: Sequence[Event] = ()
+    memories: Sequence[Memory] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -93,10 +95,10 @@ async def waiting(database: Database, *, now: datetime, limit: int) -> list[Wait
     ]
 
 
-async def kept(database: Database, brands: Iterable[str]) -> dict[str, Kept]:
+async def kept(where: Database | AsyncConnection, brands: Iterable[str]) -> dict[str, Kept]:
     """How these brands stand; a brand that was never counted is absent."""
     found: dict[str, Kept] = {}
-    async with database.reading() as connection:
+    async with reading(where) as connection:
         for some in chunks(list(brands)):
             for row in await connection.execute(select(standing).where(standing.c.brand.in_(some))):
                 found[row.brand] = Kept(
@@ -147,14 +149,15 @@ async def save(database: Database, changes: Sequence[Change], *, now: datetime) 
             await _add_blocks(connection, database.dialect, changes)
             for change in changes:
                 await _leave_out(connection, change)
-            await _stand(connection, database.dialect, changes, now)
+            await stand(connection, database.dialect, changes, now)
             await _take_off(connection, [(one.brand, one.row) for change in changes for one in change.waiting])
             for change in changes:
                 for alert in change.alerts:
                     await alerts.write(connection, database.dialect, alert)
-            due = [one for change in changes for one in change.notifications]
-            await alerts.enqueue(connection, database.dialect, due)
-    except (IntegrityError, _Conflict):
+            await events.write(connection, database.dialect, [one for change in changes for one in change.events])
+            for memory in (one for change in changes for one in change.memories):
+                await memories.write(connection, database.dialect, memory)
+    except (IntegrityError, Conflict):
         return False
     return True
 
@@ -165,7 +168,7 @@ async def forget(database: Database, some: Sequence[Waiting]) -> None:
         await _take_off(connection, [(one.brand, one.row) for one in some])
 
 
-class _Conflict(Exception):
+class Conflict(Exception):
     """Another daemon was first."""
 
 
@@ -200,8 +203,8 @@ async def _add_blocks(connection: AsyncConnection, dialect: str, changes: Sequen
         await connection.execute(statement.on_conflict_do_update(index_elements=["brand", "slot"], set_=grown), values)
 
 
-async def _stand(connection: AsyncConnection, dialect: str, changes: Sequence[Change], now: datetime) -> None:
-    """Write the standings. Raises _Conflict when one of them is not what its change started from."""
+async def stand(connection: AsyncConnection, dialect: str, changes: Sequence[Change], now: datetime) -> None:
+    """Write the standings, in the caller's transaction. Raises Conflict when one is not what its change began from."""
     values = [
         {
             "brand": change.brand,
@@ -222,7 +225,7 @@ async def _stand(connection: AsyncConnection, dialect: str, changes: Sequence[Ch
         if dialect == "postgresql":
             there = there.with_for_update()
         if any(row.version != before[row.brand] for row in await connection.execute(there)):
-            raise _Conflict
+            raise Conflict
     statement = insert_into(dialect, standing)
     fresh = {name: statement.excluded[name] for name in values[0] if name != "brand"}
     await connection.execute(statement.on_conflict_do_update(index_elements=["brand"], set_=fresh), values)

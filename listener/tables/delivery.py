@@ -123,6 +123,7 @@ class ResponseRow(SQLModel, table=True):
     told_seq: int = 0
     told_at: datetime | None = time_column()
     receivers: list[str] | None = json_column()
+    messages: int = 0
     step: int = 0
     repeats: int = 0
     next_at: datetime | None = time_column()

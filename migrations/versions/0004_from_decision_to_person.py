@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("told_seq", sa.Integer(), nullable=False),
         sa.Column("told_at", listener.tables.UtcDateTime(timezone=True), nullable=True),
         sa.Column("receivers", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("messages", sa.Integer(), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("repeats", sa.Integer(), nullable=False),
         sa.Column("next_at", listener.tables.UtcDateTime(timezone=True), nullable=True),
@@ -154,8 +155,9 @@ def upgrade() -> None:
 
     # What fires was told over MQTT, the only way there was: its end is to be told too.
     op.execute(
-        "INSERT INTO response (alert_id, brand, told_seq, told_at, first_told_at, receivers, step, repeats, escalated,"
-        " closed) SELECT id, brand, seq, updated_at, started_at, '[\"mqtt\"]', 0, 0, false, false"
+        "INSERT INTO response (alert_id, brand, told_seq, told_at, first_told_at, receivers, messages, step, repeats,"
+        " escalated,"
+        " closed) SELECT id, brand, seq, updated_at, started_at, '[\"mqtt\"]', 1, 0, 0, false, false"
         " FROM alert WHERE state = 'firing'"
     )
 

@@ -27,7 +27,7 @@ def test_migrations_and_package_data_are_inside(wheel: zipfile.ZipFile) -> None:
     data = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "listener").rglob("*")
-        if path.is_file() and path.suffix in {".py", ".json", ".jsonl", ".typed"}
+        if path.is_file() and path.suffix in {".py", ".json", ".jsonl", ".typed", ".po", ".mo", ".html", ".css"}
     }
     model = {str(path.relative_to(ROOT)) for path in BUNDLED.iterdir()}
     assert {*migrations, "listener/_migrations/env.py", *data, *model} <= names

@@ -273,7 +273,7 @@ def test_init_leaves_nothing_bad_behind(listener: Listener, model: Path, tmp_pat
 
 
 def test_db_upgrade_makes_an_empty_database(listener: Listener, config: Path) -> None:
-    assert listener("db", "upgrade", "-c", config, "--json").lines == [{"before": None, "after": "0003"}]
+    assert listener("db", "upgrade", "-c", config, "--json").lines == [{"before": None, "after": "0004"}]
     assert listener("alerts", "list", "-c", config, "--json").lines == []
     (source,) = listener("sources", "-c", config, "--json").lines
     assert (source["source"], source["type"], source["state"]) == ("reviews", "json_api", "not polled yet")

@@ -93,7 +93,7 @@ async def cycle(at: Bench, reaper: Reaper) -> None:
         at.script(page)
         await at.polled()
         await at.work()
-        await evaluate(at.parts)
+        await at.look()
         await deliver(at.parts, "inbox")
 
 

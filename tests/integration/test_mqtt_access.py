@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,22 @@ import structlog
 from structlog.testing import capture_logs
 
 from listener.alerts.mqtt.broker import INSTALL, EmbeddedBroker
-from listener.alerts.mqtt.connection import BACKOFF_FIRST_SECS
+from listener.alerts.mqtt.connection import BACKOFF_FIRST_SECS, Protocol, PublishRefused, connection
 from listener.alerts.mqtt.receiver import MqttReceiver
+from listener.alerts.wire import payload
 from listener.config.mqtt import MqttOptions
+from listener.domain import Action
 from listener.errors import ConfigError
+from tests.alerting import alert, signal
 from tests.mosquitto import ANYBODY, PATIENCE_SECS, Mosquitto, free_port, mosquitto, until
 from tests.services import require
 
 SHIPPED = Path(__file__).parents[2] / "config" / "mosquitto"
 SECRET = "correct-horse"
-CONNECT, PUBLISH = 1, 3  # types of packets (MQTT 3.1.1, 2.2.1)
+STATE_TOPIC = "listener/v1/brand/acme/state"
+ACK_TOPIC = f"listener/v1/brand/acme/alert/{alert().id}/ack"
+BUNDLE_ACK_TOPIC = f"listener/v1/one/alert/{alert().id}/ack"
+CONNECT, PUBLISH, SUBSCRIBE = 1, 3, 8  # types of packets (MQTT 3.1.1, 2.2.1)
 
 
 def receiver(port: int, **changes: Any) -> MqttReceiver:
@@ -38,6 +45,28 @@ async def connected(mqtt: MqttReceiver) -> str | None:
     """Wait until it is; the protocol version."""
     await asyncio.wait_for(mqtt.wait_connected(), PATIENCE_SECS)
     return mqtt.protocol
+
+
+class Daemon(MqttReceiver):
+    """A daemon with one brand that takes commands."""
+
+    def __init__(self, options: MqttOptions) -> None:
+        self.taken: list[Action] = []
+        super().__init__(options, instance="one", version="0.1", brands={"acme": "Acme"}, on_action=self.take)
+        self.publish_states(
+            {"acme": payload.state_payload("acme", title="Acme", alerts=(), signal=signal(), now=datetime.now(UTC))}
+        )
+
+    async def take(self, action: Action) -> None:
+        """Keep an action."""
+        self.taken.append(action)
+
+
+def daemon(broker: Mosquitto, **changes: Any) -> Daemon:
+    """An impatient one."""
+    return Daemon(
+        MqttOptions.model_validate({"host": "127.0.0.1", "port": broker.port, "timeout_secs": 1.0, **changes})
+    )
 
 
 def passwords(folder: Path, **users: str) -> Path:
@@ -110,6 +139,24 @@ async def test_the_embedded_broker_takes_alerts_in_the_older_version() -> None:
             assert message.retain
 
 
+async def test_the_embedded_broker_passes_commands_on() -> None:
+    port = free_port()
+    options = MqttOptions(host="127.0.0.1", port=port, broker="embedded", timeout_secs=1.0)
+    mqtt = Daemon(options)
+    async with EmbeddedBroker("127.0.0.1", port), mqtt:
+        await connected(mqtt)
+        async with aiomqtt.Client("127.0.0.1", port) as client:
+            await until_answered(client, mqtt)
+        assert {action.target for action in mqtt.taken} == {alert().id}
+
+
+async def until_answered(client: aiomqtt.Client, mqtt: Daemon) -> None:
+    """Send a command until it has come: the embedded broker does not tell when we are subscribed."""
+    async with asyncio.timeout(PATIENCE_SECS):
+        while not mqtt.taken:
+            await client.publish(ACK_TOPIC, b'{"seq": 1, "by": "mari"}', qos=1)
+
+
 async def test_the_embedded_broker_is_silent_to_the_newer_version_and_that_is_found_out() -> None:
     """It reads a CONNECT of MQTT 5 wrongly and waits for more: after the time-out the older version is tried."""
     port = free_port()
@@ -134,6 +181,8 @@ async def older_broker(*, refusal: bytes) -> AsyncIterator[tuple[int, list[int]]
                 elif kind == PUBLISH:
                     start = 2 + int.from_bytes(body[:2], "big")
                     writer.write(b"\x40\x02" + body[start : start + 2])
+                elif kind == SUBSCRIBE:
+                    writer.write(b"\x90\x03" + body[:2] + b"\x80")
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
@@ -149,6 +198,25 @@ async def test_an_older_broker_that_says_so_is_answered_at_once() -> None:
     async with older_broker(refusal=b"\x20\x02\x00\x01") as (port, levels), receiver(port) as mqtt:
         assert await asyncio.wait_for(connected(mqtt), BACKOFF_FIRST_SECS / 2) == "3.1.1"
         assert levels == [5, 4]
+
+
+async def test_a_refused_subscription_is_told() -> None:
+    """Return code 128 (MQTT 3.1.1, 3.9.3); the connection goes on."""
+    refused: list[str] = []
+    async with older_broker(refusal=b"\x20\x02\x00\x01") as (port, _):
+        options = MqttOptions(host="127.0.0.1", port=port, protocol="3.1.1")
+        async with MqttReceiver(
+            options, instance="one", version="0.1", on_action=refuse_nothing, on_refused=refused.append
+        ) as mqtt:
+            await connected(mqtt)
+            await until(lambda: len(refused) == 3)
+            assert mqtt.connected
+    assert set(refused) == {"subscription"}
+
+
+async def refuse_nothing(action: Action) -> None:
+    """Never called."""
+    raise AssertionError(action)
 
 
 async def test_a_version_that_is_pinned_stays() -> None:
@@ -187,7 +255,7 @@ async def test_the_embedded_broker_says_which_package_it_needs(monkeypatch: pyte
 
 
 async def test_the_configuration_that_we_ship_lets_the_right_ones_in(tmp_path: Path) -> None:
-    """The daemon may write and not read, people on call may read and not write, and nobody else gets in."""
+    """The daemon says and is told, people on call hear and answer, and nobody else gets in."""
     file = passwords(tmp_path, listener=SECRET, oncall=SECRET)
     shipped = (SHIPPED / "mosquitto.conf").read_text("utf-8")
     conf = (
@@ -198,13 +266,34 @@ async def test_the_configuration_that_we_ship_lets_the_right_ones_in(tmp_path: P
     )
     assert "/mosquitto/config/" not in "".join(line for line in conf.splitlines() if not line.startswith("#"))
     with mosquitto(tmp_path, conf) as broker:
-        async with receiver(broker.port, username="listener", password=SECRET) as mqtt:
+        mqtt = daemon(broker, username="listener", password=SECRET)
+        async with mqtt:
             await connected(mqtt)
-            assert await heard_by(broker, "oncall") == ["listener/v1/one/status"]
-            assert await heard_by(broker, "listener") == []
+            await until(lambda: mqtt.settled)
+            assert set(await heard_by(broker, "oncall")) == {"listener/v1/one/status", STATE_TOPIC}
+            assert await heard_by(broker, "listener") == [STATE_TOPIC]
+            await until(lambda: "Sending SUBACK to listener-one-commands" in broker.log)
+            assert await answered_by(broker, "oncall", ACK_TOPIC)
+            assert await answered_by(broker, "oncall", BUNDLE_ACK_TOPIC)
+            assert not await answered_by(broker, "oncall", STATE_TOPIC)
+            assert not await answered_by(broker, "oncall", "listener/v1/brand/acme/alert/critical")
+            await until(lambda: len(mqtt.taken) == 2)
         with pytest.raises(aiomqtt.MqttError, match="135"):
             async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5):
                 pass
+
+
+async def answered_by(broker: Mosquitto, user: str, topic: str) -> bool:
+    """Whether the broker takes a command on ``topic`` from a user."""
+    options = MqttOptions.model_validate(
+        {"host": "127.0.0.1", "port": broker.port, "username": user, "password": SECRET, "timeout_secs": 5.0}
+    )
+    async with connection(options, protocol=Protocol.V5, identifier="somebody") as client:
+        try:
+            await client.publish_acknowledged(topic, b'{"seq": 1, "by": "mari"}')
+        except PublishRefused:
+            return False
+    return True
 
 
 async def heard_by(broker: Mosquitto, user: str) -> list[str]:

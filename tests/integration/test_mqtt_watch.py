@@ -8,14 +8,17 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+from pydantic import BaseModel
 
 from listener.alerts.mqtt.watch import Connection, Event, watch
 from listener.alerts.wire import payload
+from listener.alerts.wire.oncall import BundlePayload
 from listener.alerts.wire.payload import AlertPayload, StatePayload, StatusPayload, as_json
 from listener.config.mqtt import MqttOptions
 from listener.domain import Reason, Severity
 from tests.alerting import NOW, alert, signal
 from tests.mosquitto import ANYBODY, Mosquitto, free_port, mosquitto, until
+from tests.mqtt_messages import action_payload, bundle_payload, test_payload, watchdog_payload
 
 ALERT = alert(severity=Severity.WARNING, signal=signal(severity=Severity.WARNING))
 EVENT = payload.alert_payload(ALERT, Reason.FIRST, title="Acme", evidence=(), now=NOW)
@@ -23,9 +26,7 @@ STATE = payload.state_payload("acme", title="Acme", alerts=[ALERT], signal=ALERT
 BIRTH = payload.birth_payload("one", version="0.1", now=NOW)
 
 
-async def say(
-    port: int, topic: str, body: AlertPayload | StatePayload | StatusPayload | bytes, *, retain: bool = False
-) -> None:
+async def say(port: int, topic: str, body: BaseModel | bytes, *, retain: bool = False) -> None:
     """Publish as anybody could."""
     raw = body if isinstance(body, bytes) else json.dumps(as_json(body)).encode()
     async with aiomqtt.Client("127.0.0.1", port) as client:
@@ -75,6 +76,31 @@ async def test_a_repeat_and_a_strangers_message_are_passed_over(tmp_path: Path) 
                 await say(broker.port, topic, body)
             await until(lambda: len(events) == 3)
             assert [event.seq for event in events if isinstance(event, AlertPayload)] == [1, 2]
+
+
+async def test_a_watcher_sees_every_kind_of_message_and_no_commands(tmp_path: Path) -> None:
+    """A command on the topic of an alert is no alert, and a reminder is no repeat."""
+    with mosquitto(tmp_path) as broker:
+        async with watching(broker.port) as events:
+            await until(lambda: events)
+            kinds = {
+                "one/alert/critical": bundle_payload(),
+                "one/digest": bundle_payload(kind="held", repeat=1),
+                "one/watchdog": watchdog_payload(),
+                "one/test": test_payload(),
+                "one/actions": action_payload(),
+                "brand/acme/alert/warning": EVENT.model_copy(update={"repeat": 1}),
+            }
+            for topic in (f"brand/acme/alert/{ALERT.id}/ack", f"one/alert/{ALERT.id}/ack"):
+                await say(broker.port, f"listener/v1/{topic}", EVENT)
+            for topic, body in kinds.items():
+                await say(broker.port, f"listener/v1/{topic}", body)
+                await say(broker.port, f"listener/v1/{topic}", body)
+            await until(lambda: kinds["brand/acme/alert/warning"] in events)
+            alerts = [event for event in events if isinstance(event, AlertPayload | BundlePayload)]
+            assert alerts == [one for one in kinds.values() if isinstance(one, AlertPayload | BundlePayload)]
+            assert all(one in events for one in kinds.values())
+            assert EVENT not in events
 
 
 async def test_another_prefix_is_another_world(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from listener.errors import (
     RateLimited,
     SourceError,
 )
-from listener.pipeline import deliver, evaluate, poll, score
+from listener.pipeline import deliver, poll, score
 from listener.protocols import Languages
 from listener.sentiment.scorer import on_thread
 from listener.store import Database, sources
@@ -122,7 +122,7 @@ async def test_an_absent_receiver_costs_no_attempt(database: Database) -> None:
     async with bench(database) as at:
         at.inbox.connected = False
         await turned(at)
-        await evaluate(at.parts)
+        await at.look()
         assert await deliver(at.parts, "inbox") == 0
         at.inbox.connected = True
         assert await deliver(at.parts, "inbox") == 1
@@ -133,7 +133,7 @@ async def test_an_absent_receiver_costs_no_attempt(database: Database) -> None:
 async def test_a_refusal_is_tried_again_only_where_that_helps(database: Database, retryable: bool, later: int) -> None:
     async with bench(database) as at:
         await turned(at)
-        await evaluate(at.parts)
+        await at.look()
         at.inbox.refusals.append(DeliveryError("refused", retryable=retryable))
         assert await deliver(at.parts, "inbox") == 0
         at.clock[0] += timedelta(minutes=2)

@@ -11,7 +11,6 @@ from sqlmodel import SQLModel
 
 from listener import tables
 from listener.alerts.detection import standing as standings
-from listener.pipeline import evaluate
 from listener.pipeline.parts import Agenda
 from listener.store import Database, ledger, mentions, votes
 from listener.store.sources import SourceState
@@ -101,7 +100,7 @@ async def test_what_is_said_of_a_brand_that_is_followed_no_more_is_forgotten(dat
         await at.heard(*voices("Wolt", 3, bad=0, at=at.clock[0], start=0))
         brands = {"bolt": at.parts.brands["bolt"]}
         at.parts = replace(at.parts, brands=brands, agenda=Agenda())
-        found = await evaluate(at.parts)
+        found = await at.look()
     assert {state.brand for state in found.states} == {"bolt"}
     async with database.reading() as connection:
         assert (await connection.execute(select(func.count()).select_from(tables.ballot))).scalar_one() == 0

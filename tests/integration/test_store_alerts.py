@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import func, select
 
 from listener import tables
-from listener.domain import Alert, AlertState, Evidence, Notification, Reason, Resolution
-from listener.store import Database, alerts, mentions, votes
+from listener.alerts.oncall.events import event_of
+from listener.domain import Alert, AlertState, Event, Evidence, Notification, Reason, Resolution
+from listener.store import Database, alerts, events, mentions, outbox, votes
 from listener.store.sources import SourceState
 from listener.store.votes import Change, Kept
 from tests import alerting
@@ -39,10 +40,15 @@ def due(of: Alert, *, receiver: str = "mqtt", at: datetime = NOW) -> Notificatio
     )
 
 
-async def decide(database: Database, of: Alert, notifications: Sequence[Notification] = (), *, before: int = 0) -> bool:
+def event(of: Alert) -> Event:
+    """What people are to be told of the alert."""
+    return event_of(of, Reason.FIRST, payload={"text": "Bolt turns bad", "seq": of.seq}, now=NOW)
+
+
+async def decide(database: Database, of: Alert, said: Sequence[Event] = (), *, before: int = 0) -> bool:
     """Keep a look that decided this, as the daemon does; ``before`` is the version that it started from."""
     kept = Kept(version=before + 1, position=0, state={"any": "thing"}, **STANDING)
-    change = Change(brand=of.brand, before=before, kept=kept, alerts=[of], notifications=notifications)
+    change = Change(brand=of.brand, before=before, kept=kept, alerts=[of], events=said)
     return await votes.save(database, [change], now=NOW)
 
 
@@ -50,7 +56,7 @@ async def write(database: Database, of: Alert, notifications: Sequence[Notificat
     """Keep an alert alone."""
     async with database.writing() as connection:
         await alerts.write(connection, database.dialect, of)
-        await alerts.enqueue(connection, database.dialect, notifications)
+        await outbox.enqueue(connection, database.dialect, notifications)
 
 
 async def latest(database: Database) -> dict[str, Alert]:
@@ -64,16 +70,22 @@ async def count(database: Database, table: str) -> int:
 
 
 async def taken(database: Database, *, now: datetime = NOW, limit: int = 10) -> list[Notification]:
-    return await alerts.due(database, "mqtt", now=now, lease_secs=30, limit=limit)
+    return await outbox.due(database, "mqtt", now=now, lease_secs=30, limit=limit)
+
+
+async def told_of(database: Database) -> list[Event]:
+    """What waits for people to be told."""
+    async with database.reading() as connection:
+        return await events.waiting(connection, held=True)
 
 
 async def test_an_alert_comes_back_as_it_went(database: Database) -> None:
     fired = replace(alert(), proof=alerting.proof_document(), reopened=2, calm_since_at=NOW)
-    assert await decide(database, fired, [due(fired)])
+    assert await decide(database, fired, [event(fired)])
     assert await latest(database) == {fired.fingerprint: fired}
     assert await alerts.recent(database, limit=5) == [fired]
     assert await alerts.recent(database, limit=5, state=AlertState.RESOLVED) == []
-    assert await taken(database) == [due(fired)]
+    assert [replace(one, row=0) for one in await told_of(database)] == [event(fired)]
 
 
 @pytest.mark.parametrize("resolution", Resolution)
@@ -108,18 +120,18 @@ async def test_deciding_twice_is_deciding_once(database: Database) -> None:
 async def test_a_look_that_began_from_an_older_standing_keeps_nothing(database: Database) -> None:
     """Two daemons read the same standing; the second one's decision is given up whole."""
     first, second = alert(), alert(at=NOW + timedelta(seconds=5))
-    assert await decide(database, first, [due(first)])
-    assert not await decide(database, second, [due(second)])
+    assert await decide(database, first, [event(first)])
+    assert not await decide(database, second, [event(second)])
     assert await latest(database) == {first.fingerprint: first}
-    assert await taken(database) == [due(first)]
+    assert [one.alert_id for one in await told_of(database)] == [first.id]
 
 
 async def test_only_one_alert_fires_for_a_brand_and_rule(database: Database) -> None:
     first, second = alert(), alert(at=NOW + timedelta(seconds=5))
-    assert await decide(database, first, [due(first)])
-    assert not await decide(database, second, [due(second)], before=1)
+    assert await decide(database, first, [event(first)])
+    assert not await decide(database, second, [event(second)], before=1)
     assert (await votes.versions(database, ["bolt"]))["bolt"] == 1
-    assert await taken(database) == [due(first)]
+    assert [one.alert_id for one in await told_of(database)] == [first.id]
 
 
 async def test_after_the_end_a_new_one_may_fire(database: Database) -> None:
@@ -151,7 +163,7 @@ async def test_an_older_decision_does_not_undo_a_newer_one(database: Database) -
 
 async def test_a_claim_of_the_outbox_returns_when_its_owner_dies(database: Database) -> None:
     fired = alert()
-    await decide(database, fired, [due(fired)])
+    await write(database, fired, [due(fired)])
     assert len(await taken(database)) == 1
     assert await taken(database) == []
     (again,) = await taken(database, now=NOW + timedelta(seconds=31))
@@ -160,18 +172,18 @@ async def test_a_claim_of_the_outbox_returns_when_its_owner_dies(database: Datab
 
 async def test_what_was_sent_is_not_due_again(database: Database) -> None:
     fired = alert()
-    await decide(database, fired, [due(fired)])
+    await write(database, fired, [due(fired)])
     (one,) = await taken(database)
-    await alerts.sent(database, one, now=NOW)
+    await outbox.sent(database, one, now=NOW)
     assert await taken(database, now=NOW + timedelta(days=1)) == []
-    assert await alerts.outbox_depth(database) == (0, None)
+    assert await outbox.depth(database) == (0, None)
 
 
 async def test_what_is_told_of_a_brand_is_told_in_order(database: Database) -> None:
     first, other = alert(), alert("wolt")
     await write(database, first, [due(first)])
     (one,) = await taken(database)
-    await alerts.again(database, one, due_at=NOW + timedelta(minutes=5), error="broker away")
+    await outbox.again(database, one, due_at=NOW + timedelta(minutes=5), error="broker away")
     resolved = replace(first, state=AlertState.RESOLVED, seq=2, ended_at=NOW)
     await write(database, resolved, [due(resolved)])
     await write(database, other, [due(other)])
@@ -179,14 +191,14 @@ async def test_what_is_told_of_a_brand_is_told_in_order(database: Database) -> N
     assert [found.brand for found in await taken(database, now=soon)] == ["wolt"]
     later = await taken(database, now=NOW + timedelta(minutes=6))
     assert [(found.brand, found.seq, found.attempt) for found in later][:2] == [("bolt", 1, 1), ("bolt", 2, 0)]
-    assert await alerts.outbox_depth(database) == (3, NOW)
+    assert await outbox.depth(database) == (3, NOW)
 
 
 async def test_the_dead_stay_on_record(database: Database) -> None:
     fired = alert()
-    await decide(database, fired, [due(fired)])
+    await write(database, fired, [due(fired)])
     (one,) = await taken(database)
-    await alerts.dead(database, one, now=NOW, error="packet too large")
+    await outbox.dead(database, one, now=NOW, error="packet too large")
     async with database.reading() as connection:
         row = (await connection.execute(select(tables.notification))).one()
     assert (row.open, row.dead_at, row.error) == (False, NOW, "packet too large")

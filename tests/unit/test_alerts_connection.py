@@ -75,7 +75,7 @@ def test_the_pause_is_bounded(failures: int, chance: float) -> None:
 
 
 def test_the_pause_grows() -> None:
-    assert [backoff_secs(failures, 0.999999) for failures in (0, 1, 2, 9)] == pytest.approx([0.5, 1, 2, 10], rel=1e-3)
+    assert [backoff_secs(failures, 0.999999) for failures in (0, 1, 2, 9)] == pytest.approx([0.5, 1, 2, 5], rel=1e-3)
 
 
 def test_failures_say_what_to_look_at() -> None:
@@ -98,6 +98,7 @@ def test_failures_say_what_to_look_at() -> None:
         {"topic_prefix": "$SYS"},
         {"topic_prefix": "a b"},
         {"topic_prefix": "a\0b"},
+        {"homeassistant_prefix": "ha/#"},
         {"port": 0},
         {"host": ""},
         {"password": "s3cret"},

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,10 +11,23 @@ from rich.console import Console
 from listener.alerts import console
 from listener.alerts.mqtt.watch import MESSAGE_BYTES_MAX, REMEMBERED_MAX, Connection, Event, Repeats, read
 from listener.alerts.wire import payload
+from listener.alerts.wire.findings import AnswerFindings, Words
 from listener.alerts.wire.payload import AlertPayload, as_json
 from listener.domain import AlertState, Condition, Evidence, Reason, Signal
 from tests import alerting
 from tests.alerting import NOW
+from tests.mqtt_messages import (
+    ARTICLE,
+    BUNDLE_ID,
+    PAST,
+    action_payload,
+    alert_payload,
+    bundle_payload,
+    every_payload,
+    state_payload,
+    test_payload,
+    watchdog_payload,
+)
 
 
 def alert(reason: Reason = Reason.FIRST, *, title: str = "Acme", url: str = "https://example.org/1") -> AlertPayload:
@@ -77,6 +91,25 @@ def test_the_end_is_shown_as_an_end() -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("make", [alert_payload, bundle_payload, action_payload])
+def test_nothing_that_others_noted_drives_the_terminal(make: Callable[..., Event], terminal: bool) -> None:
+    wild = "x\x1b[2J\u202e\a"
+    changes: dict[Callable[..., Event], dict[str, object]] = {
+        alert_payload: {
+            "articles": (ARTICLE.model_copy(update={"title": wild, "url": wild}),),
+            "past": (PAST.model_copy(update={"cause": wild, "helped": wild}),),
+            "answer": AnswerFindings(seq=1, links={wild: wild}),
+        },
+        bundle_payload: {"text": {"en": Words(title=wild, body=wild)}, "answer": AnswerFindings(seq=1, topic=wild)},
+        action_payload: {"by": wild, "explanation": wild, "target": wild},
+    }
+    text = shown(make(**changes[make]), terminal=terminal)
+    assert "\x1b[2J" not in text
+    assert "\u202e" not in text
+    assert "\a" not in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
 def test_nothing_from_outside_drives_the_terminal(terminal: bool) -> None:
     """Escapes, the reading direction and rich's own markup in a name or a link stay harmless."""
     wild = alert(title="A\x1b[2Jc\u202eme\a [red]x[/red]", url="https://example.org/\x1b]8;;evil\x07\n1")
@@ -111,8 +144,80 @@ def test_states_daemons_and_the_connection_take_one_line() -> None:
     ]
 
 
-def test_what_we_write_is_read() -> None:
-    assert read(json.dumps(as_json(alert())).encode()) == alert()
+@pytest.mark.parametrize("kind", ["alert", "bundle", "state", "status", "digest", "watchdog", "test", "action"])
+def test_what_we_write_is_read(kind: str) -> None:
+    content = every_payload()[kind]
+    assert read(json.dumps(as_json(content)).encode()) == content
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_to_do_is_on_the_card(terminal: bool) -> None:
+    text = shown(alert_payload(), terminal=terminal)
+    for expected in (
+        "What to answer",
+        "A delivery is late: https://help.example.org/late (87% alike)",
+        "It was like this",
+        "The courier's app was down; A notice on the front page",
+        "ack: https://listener.example.org/a/ack/eyJ0",
+    ):
+        assert expected in text
+
+
+def test_without_links_the_topic_for_commands_is_shown() -> None:
+    answer = AnswerFindings(seq=4, topic="listener/v1/brand/acme/alert/x/ack")
+    text = shown(alert_payload(answer=answer, articles=(), past=()), terminal=False)
+    assert "Answer: listener/v1/brand/acme/alert/x/ack (seq 4)" in text
+    assert "What to answer" not in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_drill_is_marked_clearly(terminal: bool) -> None:
+    assert "DRILL: nothing has happened" in shown(alert_payload(drill=True), terminal=terminal)
+    assert "DRILL" not in shown(alert_payload(), terminal=terminal)
+
+
+@pytest.mark.parametrize(
+    ("repeat", "told"), [(0, "1st"), (1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd")]
+)
+def test_reminders_are_counted(repeat: int, told: str) -> None:
+    text = shown(alert_payload(reason=Reason.REPEAT, repeat=repeat), terminal=False)
+    assert f"({told} reminder)" in text.splitlines()[0]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("make", [alert_payload, bundle_payload])
+def test_that_nobody_answers_is_said_first(make: Callable[..., Event], terminal: bool) -> None:
+    assert console.ESCALATE in shown(make(escalate=True), terminal=terminal)
+    assert console.ESCALATE not in shown(make(), terminal=terminal)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("kind", list(console.BUNDLES))
+def test_a_bundle_names_all_of_its_alerts(kind: str, terminal: bool) -> None:
+    text = shown(bundle_payload(kind=kind, repeat=2), terminal=terminal)
+    assert f"2 alerts at once ({console.BUNDLES[kind]}, 2nd reminder)" in text
+    assert "Acme" in text
+    assert "Bolt" in text
+    assert f"listener/v1/one/alert/{BUNDLE_ID[:8]}" in text
+
+
+def test_what_is_no_alert_takes_one_line() -> None:
+    events: list[Event] = [
+        watchdog_payload(),
+        test_payload(),
+        action_payload(),
+        state_payload(acked_by="mari", escalate=True),
+    ]
+    lines = [shown(event, terminal=False)[10:] for event in events]
+    assert lines[0].startswith("listener one watches: the rules looked at ")
+    assert lines[1:] == [
+        "a test of mqtt by listener one: it arrives\n",
+        f"mari (mqtt): ack of {alert_payload().alert_id[:8]}, done: mari has seen it; repeats and escalation stop\n",
+        (
+            "Acme is critical: perception -48, 60% of 60 mentions negative; mari is on it; "
+            "Nobody has answered, and nobody is asked again: take it further.\n"
+        ),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,11 +238,21 @@ def test_what_others_write_is_passed_over(body: bytes) -> None:
     assert read(body) is None
 
 
+def test_a_bundle_is_told_once_and_again_as_a_reminder() -> None:
+    repeats = Repeats()
+    assert repeats.is_new(bundle_payload())
+    assert not repeats.is_new(bundle_payload())
+    assert repeats.is_new(bundle_payload(repeat=1))
+    assert [repeats.is_new(test_payload()) for _ in range(2)] == [True, True]
+
+
 def test_a_repeat_is_told_once() -> None:
     repeats = Repeats()
     assert repeats.is_new(alert())
     assert not repeats.is_new(alert())
     assert repeats.is_new(alert().model_copy(update={"seq": 2}))
+    assert repeats.is_new(alert().model_copy(update={"seq": 2, "repeat": 1}))
+    assert not repeats.is_new(alert().model_copy(update={"seq": 2, "repeat": 1}))
 
 
 def test_memory_for_repeats_is_bounded() -> None:

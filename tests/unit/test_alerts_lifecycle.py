@@ -1,7 +1,6 @@
 """An alert's life: begins once, worsens, never gets milder, ends once, and only after calm that lasted."""
 
 import pickle
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -9,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.alerts.detection.lifecycle import Patience, Transition, advance, patience_of
+from listener.alerts.detection.lifecycle import Patience, Transition, advance, by_hand, patience_of
 from listener.alerts.detection.rules import Blind, Deterioration, HighRisk
-from listener.alerts.notify import notifications
+from listener.alerts.oncall.events import event_of
 from listener.domain import Alert, AlertState, Channel, Condition, Reason, Resolution, Severity, Signal
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -29,7 +28,9 @@ UNKNOWN: Look = (Condition.UNKNOWN, None, ())
 BLIND: Look = (Condition.BLIND, None, ())
 
 
-def signal(look: Look, at: datetime = NOW, spoke_at: datetime | None = None) -> Signal:
+def signal(
+    look: Look = CRITICAL, at: datetime = NOW, spoke_at: datetime | None = None, onset_at: datetime | None = None
+) -> Signal:
     """A finding of one rule about one brand."""
     condition, severity, channels = look
     return Signal(
@@ -44,6 +45,7 @@ def signal(look: Look, at: datetime = NOW, spoke_at: datetime | None = None) -> 
         window_start_at=at - timedelta(hours=1),
         window_end_at=at,
         spoke_at=spoke_at,
+        onset_at=onset_at,
     )
 
 
@@ -334,19 +336,42 @@ def test_the_same_look_twice_tells_once(steps: list[tuple[float, Look]]) -> None
             assert again.alert == step.alert
 
 
-def test_each_receiver_is_told_of_a_transition() -> None:
+def test_an_event_says_what_changed() -> None:
     (step,) = live(CRITICAL)
-    rows = notifications(step, receivers=("mqtt", "pager"), payload={"a": 1}, now=NOW)
-    assert [row.receiver for row in rows] == ["mqtt", "pager"]
-    assert len({row.id for row in rows}) == 2
-    (row, _) = rows
     assert step.alert is not None
-    assert (row.alert_id, row.seq, row.brand) == (step.alert.id, 1, "acme")
-    assert (row.severity, row.reason, row.payload) == (Severity.CRITICAL, Reason.FIRST, {"a": 1})
-    assert (row.decided_at, row.due_at, row.attempt) == (NOW, NOW, 0)
+    found = event_of(step.alert, Reason.FIRST, payload={"a": 1}, now=NOW, market=["bolt"])
+    assert (found.alert_id, found.seq, found.brand, found.rule) == (step.alert.id, 1, "acme", step.alert.rule)
+    assert (found.severity, found.reason, found.state) == (Severity.CRITICAL, Reason.FIRST, AlertState.FIRING)
+    assert (found.payload, found.decided_at, found.market) == ({"a": 1}, NOW, ("bolt",))
+    assert found.id == event_of(step.alert, Reason.FIRST, payload={}, now=NOW + timedelta(hours=1)).id
 
 
-def test_nobody_is_told_when_nothing_happened() -> None:
-    quiet = live(WARNING, WARNING)[-1]
-    assert notifications(quiet, receivers=("mqtt",), payload={}, now=NOW) == []
-    assert notifications(replace(quiet, alert=None), receivers=("mqtt",), payload={}, now=NOW) == []
+def test_two_listeners_that_look_at_different_times_make_the_same_alert() -> None:
+    onset_at = NOW - timedelta(minutes=20)
+    one = advance(None, signal(onset_at=onset_at), NOW, patience=PATIENT)
+    found = advance(None, signal(onset_at=onset_at), NOW + timedelta(seconds=37), patience=PATIENT)
+    assert one.alert is not None
+    assert found.alert is not None
+    assert found.alert.id == one.alert.id
+    assert found.alert.started_at != one.alert.started_at
+
+
+def test_an_alert_that_begins_when_the_last_one_did_is_another_one() -> None:
+    onset_at = NOW - timedelta(minutes=20)
+    first = advance(None, signal(onset_at=onset_at), NOW, patience=PATIENT).alert
+    assert first is not None
+    ended = by_hand(first, NOW + timedelta(minutes=1))
+    later = NOW + timedelta(days=9)
+    second = advance(ended, signal(onset_at=onset_at), later, patience=PATIENT).alert
+    assert second is not None
+    assert second.id != first.id
+    assert second.origin_at == later
+
+
+def test_an_end_by_hand_says_so() -> None:
+    first = advance(None, signal(), NOW, patience=PATIENT).alert
+    assert first is not None
+    ended = by_hand(first, NOW + timedelta(minutes=5))
+    assert (ended.state, ended.resolution, ended.seq) == (AlertState.RESOLVED, Resolution.MANUAL, 2)
+    assert ended.ended_at == NOW + timedelta(minutes=5)
+    assert ended.id == first.id

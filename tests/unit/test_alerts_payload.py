@@ -272,6 +272,10 @@ def test_the_layout_of_topics() -> None:
         "listener/v1/brand/+/state",
         "listener/v1/+/status",
         "listener/v1/+/digest",
+        "listener/v1/+/watchdog",
+        "listener/v1/+/test",
+        "listener/v1/+/actions",
+        "listener/v1/+/alert/+",
     )
 
 

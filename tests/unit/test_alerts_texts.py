@@ -1,4 +1,4 @@
-"""An alert in words, English and Estonian: what, how bad, since when, how fast, how sure, whose, where to look."""
+"""An alert in words, English and Estonian: what, how bad, since when, how sure, whose, what to do, how to answer."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,6 +8,7 @@ import pytest
 
 from listener.alerts.detection.market import Market
 from listener.alerts.wire import payload
+from listener.alerts.words.texts import Text, Told, alert_words, past_words
 from listener.domain import Alert, AlertState, Channel, Condition, Reason, Resolution, Severity
 from tests import alerting
 from tests.alerting import NOW, signal, strength
@@ -43,9 +44,10 @@ def test_an_alert_in_english() -> None:
         "CRITICAL: Acme, far more complaints than usual",
         (
             "60% of the 60 mentions of Acme in the last hour tell of a negative experience; 20% is usual, 30% is the "
-            "budget. It began at about 11:40 UTC. Perception fell by 60 points within an hour (45 to 75); "
-            "8 is the limit. The budget burns 2.0 times as fast as allowed; the month's is gone in 30 hours. "
-            f"The evidence is 20{SPACE}000 to 1; 2{SPACE}000 to 1 wakes somebody. Start with the linked mentions."
+            "budget. Perception fell by 60 points within an hour (45 to 75); 8 is the limit. The budget burns 2.0 "
+            "times as fast as allowed; the month's is gone in 30 hours. It began at about 11:40 UTC; the alert came at "
+            f"12:30 UTC. The evidence is 20{SPACE}000 to 1; 2{SPACE}000 to 1 wakes somebody. Start with the linked "
+            f"mention. Ack with `listener alerts ack {firing().id[:8]}`; snooze and silence likewise."
         ),
     )
 
@@ -54,12 +56,13 @@ def test_an_alert_in_estonian() -> None:
     title, body = words(firing(), Reason.FIRST, "et")
     assert title == "KRIITILINE: Acme, kaebusi on tavalisest palju rohkem"
     for sentence in (
-        "Acme: viimase tunni jooksul räägib 60 mainimisest halvast kogemusest 60%, tavaliselt 20%, eelarve on 30%.",
-        "See algas umbes kell 11:40 UTC.",
+        "Acme: viimase tunni jooksul räägib 60 mainimisest halvast kogemusest 60%, tavaliselt 20%, lubatud on 30%.",
+        "See algas umbes kell 11:40 UTC; häire tuli kell 12:30 UTC.",
         "Maine langes tunniga 60 punkti (45 kuni 75); piir on 8.",
-        "korda lubatust kiiremini; kuu eelarve saab läbi 30 tunni pärast.",
+        "Kuu eelarve kulub 2,0 korda lubatust kiiremini; see saab läbi 30 tunni pärast.",
         f"Tõendite kaal on 20{SPACE}000 ühe vastu; äratab 2{SPACE}000 ühe vastu.",
-        "Alusta lingitud mainimistest.",
+        "Alusta lingitud mainimisest.",
+        f"Kinnita käsuga `listener alerts ack {firing().id[:8]}`",
     ):
         assert sentence in body
 
@@ -128,9 +131,9 @@ def test_one_mention_is_told_with_its_risk_and_its_reach() -> None:
     ("gone_hours", "english", "estonian"),
     [
         (None, "as allowed.", "kiiremini."),
-        (0.0, "; the month's is used up.", "; kuu eelarve on läbi."),
-        (30.2, "; the month's is gone in 30 hours.", "; kuu eelarve saab läbi 30 tunni pärast."),
-        (96.0, "; the month's is gone in 4 days.", "; kuu eelarve saab läbi 4 päeva pärast."),
+        (0.0, "; the month's is used up.", "; see on läbi."),
+        (30.2, "; the month's is gone in 30 hours.", "; see saab läbi 30 tunni pärast."),
+        (96.0, "; the month's is gone in 4 days.", "; see saab läbi 4 päeva pärast."),
     ],
 )
 def test_when_the_months_budget_is_gone(gone_hours: float | None, english: str, estonian: str) -> None:
@@ -206,7 +209,7 @@ def test_no_links_are_promised_when_there_are_none() -> None:
                 "Lahenenud: Acme, kaebusi on jälle umbes nagu tavaliselt",
                 (
                     "Acme: viimase tunni jooksul räägib 60 mainimisest halvast kogemusest 15%, tavaliselt 20%, "
-                    "eelarve on 30%. Häire kestis 80 t 5 min. Midagi ei ole vaja teha."
+                    "lubatud on 30%. Häire kestis 80 t 5 min. Midagi ei ole vaja teha."
                 ),
             ),
         ),
@@ -265,3 +268,105 @@ def test_an_alert_that_ends_in_silence_can_be_told() -> None:
     english, estonian = (words(quiet, Reason.RESOLVED, language)[1] for language in ("en", "et"))
     assert english.startswith("Nobody has spoken of Acme in the last 90 minutes; 20% is usual, 30% is the budget.")
     assert estonian.startswith("Acme: viimase 90 minuti jooksul ei ole keegi midagi öelnud")
+
+
+def told(alert: Alert, language: str, **changes: Any) -> Text:
+    """The words with what others add to them."""
+    values: dict[str, Any] = {"reason": Reason.FIRST, "title": "Acme", "proven": {}, "names": NAMES}
+    return alert_words(Told(alert=alert, **{**values, **changes}))[language]
+
+
+@pytest.mark.parametrize(
+    ("channels", "numbers", "headline"),
+    [
+        ((Channel.EVIDENCE,), {"low": 0.31}, "far more complaints than usual"),
+        ((Channel.EVIDENCE,), {"low": 0.29}, "more complaints than usual"),
+        ((Channel.EVIDENCE,), {"low": None}, "more complaints than usual"),
+        ((Channel.EVIDENCE,), {"low": 0.05, "observed": 0.1}, "it looks worse than usual"),
+        ((Channel.EVIDENCE,), {"low": 0.04, "observed": 0.06, "expected": 0.01}, "more complaints than usual"),
+        ((Channel.EVIDENCE, Channel.VOLUME), {"low": 0.31}, "far more complaints, and more of them at once"),
+        ((Channel.EVIDENCE, Channel.VOLUME), {"low": 0.29}, "more complaints, and many at once"),
+    ],
+)
+def test_a_headline_is_no_bolder_than_the_lower_bound(
+    channels: tuple[Channel, ...], numbers: dict[str, Any], headline: str
+) -> None:
+    assert words(firing(channels=channels, **numbers), Reason.FIRST, "en")[0] == f"CRITICAL: Acme, {headline}"
+
+
+def test_what_to_answer_and_what_helped_before_are_told_before_how_to_answer() -> None:
+    past = past_words(brand="Bolt", started_at=NOW - timedelta(days=30), cause="queue stood", helped="a restart")
+    extra: dict[str, Any] = {"articles": ("When the app is down", "Refunds"), "past": past, "links": True}
+    id8 = firing().id[:8]
+    assert told(firing(), "en", **extra).body.endswith(
+        'Start with the linked mention. What to answer: the article "When the app is down". A similar alert (Bolt, '
+        '31 Jan 2026): the cause was "queue stood"; what helped: "a restart". Ack, snooze or silence: the links below, '
+        f"or `listener alerts ack {id8}`."
+    )
+    assert told(firing(), "et", **extra).body.endswith(
+        "Alusta lingitud mainimisest. Mida vastata: artikkel „When the app is down“. Sarnane häire (Bolt, 31. jaan "
+        "2026): põhjus oli „queue stood“, aitas „a restart“. Kinnita, lükka edasi või vaigista: lingid allpool või "
+        f"käsk `listener alerts ack {id8}`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "helped", "english"),
+    [
+        ("", "", "There was a similar alert (Bolt, 2 Mar 2026)."),
+        ("rain", "", 'A similar alert (Bolt, 2 Mar 2026): the cause was "rain".'),
+        ("", "tea", 'A similar alert (Bolt, 2 Mar 2026): what helped: "tea".'),
+    ],
+)
+def test_of_a_past_alert_is_told_what_is_known(cause: str, helped: str, english: str) -> None:
+    assert past_words(brand="Bolt", started_at=NOW, cause=cause, helped=helped)["en"] == english
+
+
+def test_an_end_by_hand_says_who_says_so_and_what_it_was() -> None:
+    alert = ended(Resolution.MANUAL)
+    extra: dict[str, Any] = {"reason": Reason.RESOLVED, "by": "Mari", "cause": "bad\nrelease", "helped": "rollback"}
+    assert told(alert, "en", **extra) == Text(
+        title="Closed by hand: Acme, Mari says that it is dealt with",
+        body=(
+            "Mari says that it is dealt with. The alert lasted 80 h 5 min. What was said until now counts no more; if "
+            'it goes on, there will be a new alert. The cause: "bad release". What helped: "rollback".'
+        ),
+    )
+    assert told(alert, "et", **extra) == Text(
+        title="Käsitsi suletud: Acme, Mari ütleb, et asi on lahendatud",
+        body=(
+            "Mari ütleb, et asi on lahendatud. Häire kestis 80 t 5 min. Seni öeldut enam ei arvestata; kui kaebusi "
+            "tuleb juurde, tuleb uus häire. Põhjus: „bad release“. Aitas: „rollback“."
+        ),
+    )
+
+
+def test_an_end_by_hand_without_a_cause_asks_for_it() -> None:
+    assert "what it was and what helped: say so" in words(ended(Resolution.MANUAL), Reason.RESOLVED, "en")[1]
+
+
+@pytest.mark.parametrize(
+    ("observed", "title"),
+    [(0.29, "complaints are back near the usual"), (0.35, "it is calm again"), (None, "it is calm again")],
+)
+def test_a_recovery_is_near_the_usual_only_where_the_numbers_are(observed: float | None, title: str) -> None:
+    assert words(ended(Resolution.RECOVERED, observed=observed), Reason.RESOLVED, "en")[0] == f"Resolved: Acme, {title}"
+
+
+def test_one_is_not_told_as_many() -> None:
+    one = firing(mentions=1, channels=(Channel.VOLUME,), strength=strength(volume_seen=1.0))
+    assert "There is 1 mention of Acme in the last hour, 60% negative" in words(one, Reason.FIRST, "en")[1]
+    assert "1 complaint came in 3 hours" in words(one, Reason.FIRST, "en")[1]
+    assert "tuli 1 mainimine, negatiivseid on 60%" in words(one, Reason.FIRST, "et")[1]
+
+
+def test_times_of_another_day_carry_it() -> None:
+    alert = firing(onset_at=NOW - timedelta(hours=13))
+    assert "It began at about 23:30 UTC on 1 Mar; the alert came at 12:30 UTC." in words(alert, Reason.FIRST, "en")[1]
+    assert "See algas umbes kell 23:30 UTC (1. märts);" in words(alert, Reason.FIRST, "et")[1]
+
+
+def test_of_a_proof_the_night_hears_where_who_and_how_rare() -> None:
+    proven = {"en": ("Where.", "Who.", "Rare.", "Repeats."), "et": ("Kus.", "Kes.", "Harv.", "Kordused.")}
+    assert "Where. Who. Rare. Start" in told(firing(), "en", proven=proven).body
+    assert "Kus. Kes. Harv. Alusta" in told(firing(), "et", proven=proven).body

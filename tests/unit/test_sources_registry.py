@@ -4,6 +4,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from listener import plugins
 from listener.errors import ConfigError
 from listener.sources import registry
 from listener.sources.feed import Feed
@@ -12,7 +13,7 @@ from listener.sources.json_api import JsonApi
 
 def register(monkeypatch: pytest.MonkeyPatch, **plug_ins: str) -> None:
     found = [EntryPoint(name=name, value=value, group=registry.GROUP) for name, value in plug_ins.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: found if group == registry.GROUP else [])
+    monkeypatch.setattr(plugins, "entry_points", lambda *, group: found if group == registry.GROUP else [])
 
 
 def test_built_in_types_are_there_from_a_source_tree(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,8 +98,17 @@ def _idle(
         updated_at=started_at,
         signal=signal,
         evidence=tuple(evidence),
+        origin_at=_origin(alert, signal, started_at),
     )
     return Transition(alert=fired, reason=Reason.FIRST, explanation=f"fires: {signal.reason}")
+
+
+def _origin(last: Alert | None, signal: Signal, started_at: datetime) -> datetime:
+    """When it began by the mentions' own times, on which two listeners agree; never when an older alert did."""
+    origin_at = signal.onset_at
+    if origin_at is None or (last is not None and origin_at <= (last.origin_at or last.started_at)):
+        return started_at
+    return origin_at
 
 
 def _again(alert: Alert, signal: Signal, at: datetime, evidence: Sequence[str]) -> Transition:
@@ -163,6 +172,19 @@ def _unknown(alert: Alert, signal: Signal, at: datetime, patience: Patience) -> 
         # Moving the start of calm takes the time since the last look out of it.
         alert = replace(alert, calm_since_at=alert.calm_since_at + (at - alert.updated_at), updated_at=at)
     return Transition(alert=alert, reason=None, explanation=f"still fires, nothing is known: {signal.reason}")
+
+
+def by_hand(alert: Alert, now: datetime) -> Alert:
+    """The alert when a person says that it is dealt with; the signal stays the last one that was seen."""
+    at = max(now, alert.updated_at)
+    return replace(
+        alert,
+        state=AlertState.RESOLVED,
+        seq=alert.seq + 1,
+        updated_at=at,
+        ended_at=at,
+        resolution=Resolution.MANUAL,
+    )
 
 
 def _ended(alert: Alert, signal: Signal, at: datetime, how: Resolution, explanation: str) -> Transition:

@@ -11,45 +11,42 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import aiomqtt
 import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from listener.config.mqtt import MqttOptions, TlsOptions
+from listener.alerts.mqtt.tls import tls_context_of
+from listener.config.mqtt import MqttOptions
 
 CONNECT_SECS_MAX = 5.0  # a stop waits for a connection attempt in progress, which runs on a thread
 BACKOFF_FIRST_SECS = 0.5
-BACKOFF_MAX_SECS = 10.0  # bounds how long after its return a broker is found again
+BACKOFF_MAX_SECS = 5.0  # bounds how long after its return a broker is found again
 STABLE_SECS = 30.0  # a connection that held so long starts the back-off anew
 UNSUPPORTED_VERSION = 132  # MQTT 5.0, 3.2.2.2; paho translates the older return codes to these
 BAD_CREDENTIALS = (134, 135)
 KEEP_ALIVE_TIMEOUT = 141
 QUEUED_MAX = 1000  # of what others send us; more than that at once is not for people
+UNACKNOWLEDGED_MAX = 20  # of what is sent to a session that is kept: the broker waits with the rest (3.1.2.11.3)
+PROPERTIES_BYTES_MAX = 1024  # more than topic, ids and headers of one packet need
+PACKET_TOO_LARGE = 0x95
 REFUSED = 128  # reason codes from here on are refusals (MQTT 5.0, 2.4)
 
 Protocol = aiomqtt.ProtocolVersion
+Answer = TypeVar("Answer")
+Hear = Callable[["MqttClient", paho.MQTTMessage], None]
 
 
 class PublishRefused(Exception):
-    """The broker answered a publish with a refusal (MQTT 5 only; with 3.1.1 it cannot tell us)."""
+    """The broker does not take a publish (MQTT 5 only; with 3.1.1 it cannot tell us). ``code`` is its reason code."""
 
-    def __init__(self, reason: ReasonCode) -> None:
-        super().__init__(f"{reason.getName()} ({reason.value})")
-        self.code: int = reason.value
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes when the handshake fails; paho forgets the socket then."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
+    def __init__(self, problem: str, *, code: int) -> None:
+        super().__init__(problem)
+        self.code = code
 
 
 class NoAnswer(aiomqtt.MqttError):
@@ -57,9 +54,24 @@ class NoAnswer(aiomqtt.MqttError):
 
 
 class MqttClient(aiomqtt.Client):
-    """aiomqtt's client, for one connection, that reports what happens to it."""
+    """aiomqtt's client, for one connection, that reports what happens to it.
 
-    def __init__(self, options: MqttOptions, *, protocol: Protocol, identifier: str, **kwargs: Any) -> None:
+    ``hear`` gets each message as it comes, on the event loop, instead of the queue ``messages``. With ``session_secs``
+    the broker keeps our subscriptions, and what arrives on them, for so long after the connection (with 3.1.1 as long
+    as it likes); then each message heard with QoS 1 is the broker's until ``acknowledge``.
+    """
+
+    def __init__(
+        self,
+        options: MqttOptions,
+        *,
+        protocol: Protocol,
+        identifier: str,
+        hear: Hear | None = None,
+        session_secs: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        kept = session_secs > 0
         super().__init__(
             options.host,
             options.port,
@@ -70,10 +82,14 @@ class MqttClient(aiomqtt.Client):
             identifier=identifier,
             max_queued_incoming_messages=QUEUED_MAX,
             protocol=protocol,
-            # Nothing is left at the broker for us: states are sent anew, and the outbox knows what is due.
-            clean_session=None if protocol is Protocol.V5 else True,
+            # Unless asked for, nothing is left at the broker for us: states are sent anew, the outbox knows the rest.
+            clean_session=None if protocol is Protocol.V5 else not kept,
+            clean_start=False if kept and protocol is Protocol.V5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
+            properties=_session_properties(session_secs) if kept and protocol is Protocol.V5 else None,
             **kwargs,
         )
+        self._hear = hear
+        self._client.manual_ack_set(kept)
         self._client.connect_timeout = min(CONNECT_SECS_MAX, options.timeout_secs)
         self._acknowledgements: dict[int, asyncio.Future[ReasonCode]] = {}
         self.protocol = protocol
@@ -106,27 +122,69 @@ class MqttClient(aiomqtt.Client):
     ) -> None:
         """Publish with QoS 1 and return once the broker has taken it.
 
-        Raises PublishRefused, and MqttError when the connection is lost or the broker does not answer in time. In the
-        latter case the connection is given up: it would deliver the message later, beside the repeat of it.
+        Raises PublishRefused, also when the broker has said that so much is too much; and MqttError when the connection
+        is lost or the broker does not answer in time. In the latter case the connection is given up: it would deliver
+        the message later, beside the repeat of it.
         """
         self.raise_if_lost()
+        if self.packet_bytes_max is not None and len(payload) + PROPERTIES_BYTES_MAX > self.packet_bytes_max:
+            # Sent, it would cost the connection.
+            problem = f"{len(payload)} bytes are too many for a broker that takes {self.packet_bytes_max}"
+            raise PublishRefused(problem, code=PACKET_TOO_LARGE)
         info = self._client.publish(topic, payload, 1, retain, properties if self.speaks_5 else None)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish")
-        acknowledged = self._loop.create_future()
+        acknowledged: asyncio.Future[ReasonCode] = self._loop.create_future()
         self._acknowledgements[info.mid] = acknowledged
-        timeout = self.timeout if timeout_secs is None else timeout_secs
         try:
-            await asyncio.wait({acknowledged, self._disconnected}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            reason = await self._answer(acknowledged, timeout_secs)
         finally:
             self._acknowledgements.pop(info.mid, None)
-        if not acknowledged.done():
+        if reason.value >= REFUSED:
+            raise PublishRefused(f"{reason.getName()} ({reason.value})", code=reason.value)
+
+    async def try_subscribe(self, topic_filter: str, *, qos: int, retained: bool = True) -> bool:
+        """Subscribe; whether the broker lets us. Without ``retained``, MQTT 5 brokers send only what comes from now on.
+
+        We never hear ourselves with MQTT 5. Raises MqttError when the connection is lost.
+        """
+        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if retained else SubscribeOptions.RETAIN_DO_NOT_SEND
+        options = SubscribeOptions(qos=qos, noLocal=True, retainHandling=handling) if self.speaks_5 else None
+        self.raise_if_lost()
+        rc, mid = self._client.subscribe(topic_filter, 0 if options else qos, options)
+        if mid is None:
+            raise aiomqtt.MqttCodeError(rc, "Could not subscribe")
+        # Not by aiomqtt's own way: its time-out can swallow a cancellation (Python 3.11).
+        codes: asyncio.Future[tuple[int, ...] | list[ReasonCode]] = self._loop.create_future()
+        self._pending_subscribes[mid] = codes
+        try:
+            granted = await self._answer(codes, None)
+        finally:
+            self._pending_subscribes.pop(mid, None)
+        # aiomqtt says that these may be integers; paho 2 gives reason codes for both versions.
+        return not any(isinstance(code, ReasonCode) and code.is_failure for code in granted)
+
+    def leave(self, topic_filter: str) -> None:
+        """Unsubscribe, without waiting for the broker's answer."""
+        _, mid = self._client.unsubscribe(topic_filter)
+        if mid is not None:
+            self._pending_unsubscribes[mid] = asyncio.Event()  # nobody waits, but aiomqtt looks for it
+
+    def acknowledge(self, message: paho.MQTTMessage) -> None:
+        """Tell the broker that a message is dealt with; after a loss it will send it again instead."""
+        if not self.lost:
+            self._client.ack(message.mid, message.qos)
+
+    async def _answer(self, answer: asyncio.Future[Answer], timeout_secs: float | None) -> Answer:
+        """What the broker answers; a broker that does not in time has lost the connection."""
+        timeout = self.timeout if timeout_secs is None else timeout_secs
+        either: set[asyncio.Future[Any]] = {answer, self._disconnected}
+        await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
             if not self._disconnected.done():
                 self._disconnected.set_exception(aiomqtt.MqttError(f"no acknowledgement within {timeout:g} s"))
             self.raise_if_lost()
-        reason = acknowledged.result()
-        if reason.value >= REFUSED:
-            raise PublishRefused(reason)
+        return answer.result()
 
     def raise_if_lost(self) -> None:
         """Raise MqttError when the connection is gone."""
@@ -166,6 +224,27 @@ class MqttClient(aiomqtt.Client):
         self.packet_bytes_max = getattr(properties, "MaximumPacketSize", None)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
+    def _on_socket_register_write(self, client: paho.Client, _: Any, sock: Any) -> None:
+        def register() -> None:
+            # The socket may have been closed since; to write to it then would be an error of the event loop's.
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), write)
+
+        def write() -> None:
+            try:
+                client.loop_write()
+            except OSError as error:
+                if not self.lost:
+                    self._disconnected.set_exception(error)
+
+        self._loop.call_soon_threadsafe(register)
+
+    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        if self._hear is not None:
+            self._hear(self, message)
+        else:
+            super()._on_message(client, userdata, message)
+
     def _on_disconnect(
         self,
         client: paho.Client,
@@ -196,11 +275,14 @@ class MqttClient(aiomqtt.Client):
 
 @asynccontextmanager
 async def connection(
-    options: MqttOptions, *, protocol: Protocol, identifier: str, will: aiomqtt.Will | None = None
+    options: MqttOptions, *, protocol: Protocol, identifier: str, **kwargs: Any
 ) -> AsyncIterator[MqttClient]:
-    """A connected client. Raises MqttError when it cannot connect, OSError when a TLS file cannot be read."""
-    tls_context = await asyncio.to_thread(_tls_context, options.tls) if options.tls is not None else None
-    client = MqttClient(options, protocol=protocol, identifier=identifier, will=will, tls_context=tls_context)
+    """A connected client; ``kwargs`` are those of ``MqttClient``.
+
+    Raises MqttError when it cannot connect, OSError when a TLS file cannot be read.
+    """
+    tls_context = await asyncio.to_thread(tls_context_of, options.tls) if options.tls is not None else None
+    client = MqttClient(options, protocol=protocol, identifier=identifier, tls_context=tls_context, **kwargs)
     connecting = asyncio.ensure_future(client.__aenter__())
     try:
         await asyncio.shield(connecting)
@@ -230,19 +312,19 @@ async def keep_connected(
     identifier: str,
     session: Callable[[MqttClient], Awaitable[NoReturn]],
     on_failure: Callable[[str], None],
-    will: aiomqtt.Will | None = None,
+    **kwargs: Any,
 ) -> NoReturn:
     """Run ``session`` on a connection, again on a new one whenever one is lost, until cancelled.
 
     ``session`` raises MqttError when its connection is lost. ``on_failure`` is told in one sentence, free of secrets,
-    of every failure.
+    of every failure. ``kwargs`` are those of ``MqttClient``.
     """
     loop = asyncio.get_running_loop()
     protocol, failures, knows_5 = first_protocol(options), 0, False
     while True:
         began_at, accepted = loop.time(), False
         try:
-            async with connection(options, protocol=protocol, identifier=identifier, will=will) as client:
+            async with connection(options, protocol=protocol, identifier=identifier, **kwargs) as client:
                 accepted, knows_5 = True, knows_5 or client.speaks_5
                 await session(client)
         except (aiomqtt.MqttError, OSError) as error:
@@ -294,15 +376,14 @@ def describe(failure: Exception) -> str:
     return str(failure) or type(failure).__name__
 
 
+def _session_properties(secs: int) -> Properties:
+    """How long the broker keeps the session, and how much it may send unanswered (MQTT 5.0, 3.1.2.11)."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types all but this
+    properties.SessionExpiryInterval = secs
+    properties.ReceiveMaximum = UNACKNOWLEDGED_MAX
+    return properties
+
+
 def _unsupported(failure: Exception) -> bool:
     reason = failure.rc if isinstance(failure, aiomqtt.MqttCodeError) else None
     return isinstance(reason, ReasonCode) and reason.value == UNSUPPORTED_VERSION
-
-
-def _tls_context(tls: TlsOptions) -> ssl.SSLContext:
-    """Read the certificates; blocks on the disk."""
-    context = ssl.create_default_context(cafile=tls.ca_file)
-    context.sslsocket_class = _TlsSocket
-    if tls.cert_file is not None:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    return context

@@ -1,4 +1,4 @@
-"""The MQTT receiver: alerts as events, brands' states retained, and whether we are there.
+"""The MQTT receiver: alerts as events, brands' states retained, whether we are there, and what people answer.
 
 MQTT 5 first, 3.1.1 where the broker speaks nothing newer. With 3.1.1 three things are lost, which is the protocol's
 limit: a refused publish looks like a delivered one, events do not expire at the broker, and there are no user
@@ -9,35 +9,37 @@ A PUBACK means that the broker has taken a message, not that a person has seen i
 
 import asyncio
 import contextlib
-import json
+import uuid
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
-from types import MappingProxyType, TracebackType
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import aiomqtt
+import paho.mqtt.client as paho
 import structlog
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
-from listener.alerts.mqtt.connection import MqttClient, PublishRefused, keep_connected
+from listener.alerts.mqtt.commands import Commands, Dropped, OnAction
+from listener.alerts.mqtt.connection import PACKET_TOO_LARGE, MqttClient, PublishRefused, keep_connected
+from listener.alerts.mqtt.discovery import birth_topic, discovery, discovery_topic, is_ours, removals
+from listener.alerts.mqtt.messages import ACTION_EXPIRY_SECS, HEARTBEAT_EXPIRY_SECS, Message, message_of, properties_of
+from listener.alerts.mqtt.retained import Document, Shelf, encode, is_stray
 from listener.alerts.mqtt.topics import Topics
 from listener.alerts.wire import payload
+from listener.alerts.wire.oncall import ActionPayload
 from listener.alerts.wire.payload import HeartbeatPayload, StatePayload, as_json
 from listener.config.mqtt import MqttOptions
-from listener.domain import Notification, Reason, Severity
+from listener.domain import Notification
 from listener.errors import DeliveryError
 
 HEARTBEAT_SECS = 60.0
-HEARTBEAT_EXPIRY_SECS = 120
 GOODBYE_SECS = 2.0  # a stop does not wait long for a broker that has gone too
-# After that a page is history: on MQTT 5 the broker drops it, and we do not send it any more.
-EXPIRY_SECS: Mapping[Severity, int] = MappingProxyType(
-    {Severity.INFO: 4 * 3600, Severity.WARNING: 4 * 3600, Severity.CRITICAL: 24 * 3600}
-)
-PROPERTIES_BYTES_MAX = 1024  # more than topic, ids and headers of one packet need
+RECONCILE_SECS = 5.0  # in which a broker has sent what it retains
+AT_ONCE = 20  # documents on the way at one time
+ACTIONS_MAX = 1000
 # Refusals that no repeat can heal: topic name invalid, packet too large, payload format invalid (MQTT 5.0, 2.4).
-HOPELESS = frozenset({0x90, 0x95, 0x99})
+HOPELESS = frozenset({0x90, PACKET_TOO_LARGE, 0x99})
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +49,15 @@ class MqttReceiver:
 
     Use it as an async context manager, which runs the connection in the background, or await ``run`` in a task of your
     own. ``instance`` names the daemon in topics and client id: two daemons with one name throw each other out.
+
+    ``brands`` are the names for people by slug of all brands that there are: retained states of ours about any other
+    are taken away; without it nothing is. ``on_action`` is called with what people ask for, on a second connection; it
+    keeps the action, or raises StoreError to be asked again. ``on_refused`` is called with the kind of what the broker
+    refused: alert, bundle, digest, watchdog, test, state, status, heartbeat, action, discovery, or subscription.
+    ``on_command_dropped`` is told why a command was not taken: see ``commands.Dropped``.
+
+    A ``visitor`` publishes what it is given on the daemon's topics, beside the daemon: it says nothing of itself,
+    clears nothing, and has a client id of its own.
     """
 
     def __init__(
@@ -56,20 +67,44 @@ class MqttReceiver:
         instance: str,
         version: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        brands: Mapping[str, str] | None = None,
+        on_action: OnAction | None = None,
+        on_refused: Callable[[str], None] = lambda _: None,
+        on_command_dropped: Callable[[Dropped], None] = lambda _: None,
+        visitor: bool = False,
     ) -> None:
         self._options = options
         self._instance = instance
         self._version = version
         self._clock = clock
+        self._brands = brands
+        self._visitor = visitor
+        self._on_refused = on_refused
         self._topics = Topics(prefix=options.topic_prefix, instance=instance)
         self._client: MqttClient | None = None
         self._connected = asyncio.Event()
         self._problem: str | None = "not tried yet"
-        self._states: dict[str, StatePayload] = {}
-        self._untold: set[str] = set()  # brands of which the broker may not know the latest
-        self._retained: dict[str, StatePayload | None] = {}  # what the broker has; None: it may have anything
+        self._shelf = Shelf()
+        self._actions: deque[ActionPayload] = deque(maxlen=ACTIONS_MAX)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[NoReturn] | None = None
+        self._commands: Commands | None = None
+        if on_action is not None:
+            self._commands = Commands(
+                options,
+                topics=self._topics,
+                brands=brands or (),
+                clock=clock,
+                on_action=on_action,
+                on_dropped=on_command_dropped,
+                on_refused=on_refused,
+            )
+        self._removing = False
+        self._discovery = discovery_topic(options.homeassistant_prefix, instance)
+        # A device without sensors is none.
+        self._homeassistant = options.homeassistant and bool(brands) and not visitor
+        if self._homeassistant:
+            self._put_discovery({})
 
     @property
     def connected(self) -> bool:
@@ -85,6 +120,11 @@ class MqttReceiver:
     def problem(self) -> str | None:
         """Why there is no connection, in one sentence without secrets; None when there is one."""
         return self._problem
+
+    @property
+    def settled(self) -> bool:
+        """Whether the broker has all that we want it to retain, as far as it told us."""
+        return self.connected and self._shelf.settled
 
     async def __aenter__(self) -> Self:
         """Begin to connect, in the background; ``wait_connected`` waits for it."""
@@ -104,24 +144,37 @@ class MqttReceiver:
         """Connect, and connect again whenever the connection is lost, until cancelled."""
         will = aiomqtt.Will(
             self._topics.status,
-            _encode(as_json(payload.will_payload(self._instance, version=self._version))),
+            encode(as_json(payload.will_payload(self._instance, version=self._version))),
             qos=1,
             retain=True,
         )
-        await keep_connected(
-            self._options,
-            identifier=f"listener-{self._instance}",
-            session=self._session,
-            on_failure=self._failed,
-            will=will,
-        )
+        listening: set[asyncio.Task[NoReturn]] = set()
+        if self._commands is not None:
+            # Not in a group: whatever becomes of what people send, alerts go on.
+            listening.add(asyncio.create_task(self._commands.run(), name="mqtt-commands"))
+        for task in listening:
+            task.add_done_callback(_log_crash)
+        try:
+            await keep_connected(
+                self._options,
+                identifier=f"listener-{self._instance}" + (f"-{uuid.uuid4().hex[:12]}" if self._visitor else ""),
+                session=self._session,
+                on_failure=self._failed,
+                hear=self._hear,
+                will=None if self._visitor else will,
+            )
+        finally:
+            for task in listening:
+                task.cancel()
+            if listening:
+                await asyncio.wait(listening)
 
     async def wait_connected(self) -> None:
         """Return once a broker has accepted us."""
         await self._connected.wait()
 
     async def deliver(self, notification: Notification) -> None:
-        """Publish an alert and return once the broker has taken it.
+        """Publish what a notification says, on the topic for it, and return once the broker has taken it.
 
         Raises DeliveryError at once when there is no connection, and after ``timeout_secs`` when the broker does not
         answer; not retryable when the message is too large, malformed, or so old that it would mislead.
@@ -129,32 +182,16 @@ class MqttReceiver:
         client = self._client
         if client is None or client.lost:
             raise DeliveryError(f"{self._where} is not connected: {self._problem or 'just lost'}", retryable=True)
-        age_secs = (self._clock() - notification.decided_at).total_seconds()
-        left_secs = int(EXPIRY_SECS[notification.severity] - age_secs)
-        if left_secs < 1:
-            raise DeliveryError(f"decided {age_secs / 3600:.0f} h ago, too old to page anybody", retryable=False)
-        digest = notification.reason is Reason.DIGEST
-        topic = self._topics.digest if digest else self._topics.alert(notification.brand, notification.severity)
-        body = _encode(notification.payload)
-        if client.packet_bytes_max is not None and len(body) + PROPERTIES_BYTES_MAX > client.packet_bytes_max:
-            problem = f"{len(body)} bytes are too many for {self._where}, which takes {client.packet_bytes_max}"
-            raise DeliveryError(problem, retryable=False)
-        properties = _properties(
-            left_secs,
-            alert_id=notification.alert_id,
-            seq=str(notification.seq),
-            kind=notification.reason.value,
-            schema=payload.SCHEMA,
-        )
         try:
-            await client.publish_acknowledged(topic, body, properties=properties)
+            message = message_of(notification, topics=self._topics, now=self._clock())
+            await self._publish(client, message)
         except PublishRefused as refusal:
             retryable = refusal.code not in HOPELESS
-            raise DeliveryError(f"{self._where} refused {topic}: {refusal}", retryable=retryable) from refusal
+            raise DeliveryError(f"{self._where} refused {message.topic}: {refusal}", retryable=retryable) from refusal
         except aiomqtt.MqttError as error:
             raise DeliveryError(f"{self._where}: {error}", retryable=True) from error
-        except ValueError as error:  # paho: larger than any MQTT packet can be
-            raise DeliveryError(f"{topic} cannot be published: {error}", retryable=False) from error
+        except ValueError as error:  # no JSON, or (paho) larger than any MQTT packet can be
+            raise DeliveryError(f"{notification.id} cannot be published: {error}", retryable=False) from error
 
     def publish_states(self, states: Mapping[str, StatePayload], *, gone: Collection[str] = ()) -> None:
         """Make these the retained states of their brands: changes are published soon, all of them after a reconnect.
@@ -162,86 +199,187 @@ class MqttReceiver:
         Other brands stay as they are, but for those that are ``gone``, which are cleared at the broker. Returns at
         once, also without a connection; it costs what changed, however many brands there are.
         """
-        self._states.update(states)
+        for brand, state in states.items():
+            ours = state.model_copy(update={"instance": self._instance})
+            self._shelf.put(self._topics.state(brand), Document(kind="state", content=ours))
         for brand in gone:
-            self._states.pop(brand, None)
-        self._untold |= states.keys() | set(gone)
+            self._shelf.clear(self._topics.state(brand), "state")
+        self._wake.set()
+
+    def publish_action(self, action: ActionPayload) -> None:
+        """Tell what became of an action, soon; at best once: what is too old or too much is left out."""
+        self._actions.append(action)
         self._wake.set()
 
     async def _session(self, client: MqttClient) -> NoReturn:
         """One connection, from birth to its loss."""
         client.when_lost(self._wake.set)
-        birth = payload.birth_payload(self._instance, version=self._version, now=self._clock())
-        await self._publish(client, self._topics.status, _encode(as_json(birth)), retain=True)
+        # A new connection may lead to a broker that forgot everything.
+        self._shelf.forget()
+        if not self._visitor:
+            birth = payload.birth_payload(self._instance, version=self._version, now=self._clock())
+            self._shelf.put(self._topics.status, Document(kind="status", content=birth))
+            await self._tell(client, self._shelf.take_one(self._topics.status))
         self._client, self._problem = client, None
         self._connected.set()
-        # A new connection may lead to a broker that forgot everything.
-        self._retained = dict.fromkeys(self._retained)
-        self._untold = self._states.keys() | self._retained.keys()
         log.info("mqtt.connected", broker=self._where, protocol=self.protocol)
         try:
             await self._keep_told(client)
         except asyncio.CancelledError:
-            goodbye = payload.goodbye_payload(self._instance, version=self._version, now=self._clock())
             self._client = None
-            with contextlib.suppress(aiomqtt.MqttError, PublishRefused):
-                await client.publish_acknowledged(
-                    self._topics.status, _encode(as_json(goodbye)), retain=True, timeout_secs=GOODBYE_SECS
-                )
+            if not self._visitor:
+                await self._say_goodbye(client)
             raise
         finally:
             self._client = None
             self._connected.clear()
 
+    async def _say_goodbye(self, client: MqttClient) -> None:
+        body = encode(as_json(payload.goodbye_payload(self._instance, version=self._version, now=self._clock())))
+        message = Message(kind="status", topic=self._topics.status, body=body, retain=True)
+        with contextlib.suppress(aiomqtt.MqttError, PublishRefused):
+            await self._publish(client, message, timeout_secs=GOODBYE_SECS)
+
     async def _keep_told(self, client: MqttClient) -> NoReturn:
-        """Publish states as they change and a heartbeat every minute; raises MqttError when the connection is lost."""
+        """Publish what changes and a heartbeat every minute; raises MqttError when the connection is lost."""
         loop = asyncio.get_running_loop()
-        beat_at = loop.time()
+        retry_at: float | None = None
+        asked = await self._ask_what_is_retained(client)
+        beat_at, answered_at = loop.time(), loop.time() + RECONCILE_SECS
         while True:
             self._wake.clear()
             client.raise_if_lost()
             if loop.time() >= beat_at:
                 beat_at = loop.time() + HEARTBEAT_SECS
-                beat = HeartbeatPayload(instance=self._instance, at=self._clock())
-                properties = _properties(HEARTBEAT_EXPIRY_SECS)
-                await self._publish(client, self._topics.heartbeat, _encode(as_json(beat)), properties=properties)
-            await self._publish_changes(client)
+                if not self._visitor:
+                    await self._beat(client)
+            if asked and loop.time() >= answered_at:
+                for topic_filter in asked:
+                    client.leave(topic_filter)
+                asked = []
+            if retry_at is not None and loop.time() >= retry_at:
+                self._shelf.retry()
+                retry_at = None
+            while documents := self._shelf.take(AT_ONCE):
+                await self._tell(client, documents)
+            await self._tell_actions(client)
+            if self._shelf.refused and retry_at is None:
+                retry_at = loop.time() + self._shelf.retry_secs
+            times = [beat_at, *([answered_at] if asked else []), *([] if retry_at is None else [retry_at])]
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(beat_at):
+                async with asyncio.timeout_at(min(times)):
                     await self._wake.wait()
 
-    async def _publish_changes(self, client: MqttClient) -> None:
-        while self._untold:
-            brand = self._untold.pop()
-            state, told = self._states.get(brand), self._retained.get(brand)
-            if state is not None and told is not None and payload.same_news(told, state):
-                continue
-            self._retained[brand] = None
-            body = b"" if state is None else _encode(as_json(state))
-            try:
-                await self._publish(client, self._topics.state(brand), body, retain=True)
-            except aiomqtt.MqttError:
-                self._untold.add(brand)
-                raise
-            if state is None:
-                del self._retained[brand]
-            else:
-                self._retained[brand] = state
+    async def _ask_what_is_retained(self, client: MqttClient) -> list[str]:
+        """Subscribe to what may be a leftover of ours; what to unsubscribe from once it has come."""
+        if self._visitor:
+            return []
+        asked = [self._discovery, *([] if self._brands is None else [self._topics.states])]
+        lasting = [birth_topic(self._options.homeassistant_prefix)] if self._homeassistant else []
+        for topic_filter in (*asked, *lasting):
+            # QoS 0: it is for now, and nothing is to be kept for us.
+            if not await client.try_subscribe(topic_filter, qos=0):
+                log.warning("mqtt.subscription_refused", broker=self._where, topic=topic_filter)
+                self._on_refused("subscription")
+        return asked
 
-    async def _publish(
-        self,
-        client: MqttClient,
-        topic: str,
-        body: bytes,
-        *,
-        retain: bool = False,
-        properties: Properties | None = None,
-    ) -> None:
-        """Publish what is ours to say. A refusal is logged: a broker that denies states may still take alerts."""
+    def _hear(self, _: MqttClient, message: paho.MQTTMessage) -> None:
+        """What the broker retains, and the birth of Home Assistant; called as it comes. Anybody may have written it."""
         try:
-            await client.publish_acknowledged(topic, body, retain=retain, properties=properties)
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        body = bytes(message.payload)
+        if topic == birth_topic(self._options.homeassistant_prefix) and self._homeassistant:
+            if body == b"online" and not message.retain:
+                self._shelf.again(self._discovery)
+        elif not message.retain or not body:
+            return
+        elif topic == self._discovery:
+            self._reconcile_discovery(body)
+        elif not self._shelf.wants(topic) and is_stray(topic, body, topics=self._topics, brands=self._brands or ()):
+            log.info("mqtt.leftover_cleared", broker=self._where, topic=topic)
+            self._shelf.clear(topic, "state")
+        self._wake.set()
+
+    def _reconcile_discovery(self, body: bytes) -> None:
+        if self._homeassistant:
+            wanted = self._device()
+            if removed := removals(body, wanted):
+                self._put_discovery(removed)
+        elif is_ours(body):
+            self._shelf.clear(self._discovery, "discovery")
+
+    def _device(self) -> dict[str, Any]:
+        return discovery(self._topics, self._brands or {}, version=self._version)
+
+    def _put_discovery(self, removed: Mapping[str, object]) -> None:
+        device = self._device()
+        self._removing = bool(removed)
+        components = {**device["cmps"], **removed}
+        self._shelf.put(self._discovery, Document(kind="discovery", content={**device, "cmps": components}))
+
+    async def _tell(self, client: MqttClient, documents: list[tuple[str, Document]]) -> None:
+        """Publish documents together. What is refused is kept for later: alerts may still be taken."""
+
+        async def tell(topic: str, document: Document) -> None:
+            message = Message(kind=document.kind, topic=topic, body=document.body, retain=True)
+            try:
+                await self._publish(client, message)
+            except PublishRefused:
+                self._shelf.denied(topic, document)
+            except BaseException:
+                self._shelf.lost(topic, document)
+                raise
+            else:
+                self._shelf.told(topic, document)
+
+        results = await asyncio.gather(*(tell(*one) for one in documents), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        if self._removing and any(topic == self._discovery for topic, _ in documents):
+            self._put_discovery({})
+
+    async def _tell_actions(self, client: MqttClient) -> None:
+        while self._actions:
+            action = self._actions.popleft()
+            left_secs = ACTION_EXPIRY_SECS - (self._clock() - action.at) // timedelta(seconds=1)
+            if left_secs < 1:
+                continue
+            properties = properties_of(left_secs, schema=payload.SCHEMA)
+            body = encode(as_json(action))
+            message = Message(kind="action", topic=self._topics.actions, body=body, properties=properties)
+            try:
+                await self._publish(client, message)
+            except PublishRefused:
+                continue
+            except aiomqtt.MqttError:
+                if len(self._actions) < ACTIONS_MAX:
+                    self._actions.appendleft(action)
+                raise
+
+    async def _beat(self, client: MqttClient) -> None:
+        body = encode(as_json(HeartbeatPayload(instance=self._instance, at=self._clock())))
+        properties = properties_of(HEARTBEAT_EXPIRY_SECS)
+        message = Message(kind="heartbeat", topic=self._topics.heartbeat, body=body, properties=properties)
+        with contextlib.suppress(PublishRefused):
+            await self._publish(client, message)
+
+    async def _publish(self, client: MqttClient, message: Message, *, timeout_secs: float | None = None) -> None:
+        """Publish and return once the broker has it. A refusal is told, and raised as PublishRefused."""
+        try:
+            await client.publish_acknowledged(
+                message.topic,
+                message.body,
+                retain=message.retain,
+                properties=message.properties,
+                timeout_secs=timeout_secs,
+            )
         except PublishRefused as refusal:
-            log.warning("mqtt.publish_refused", broker=self._where, topic=topic, problem=str(refusal))
+            log.warning("mqtt.publish_refused", broker=self._where, topic=message.topic, problem=str(refusal))
+            self._on_refused(message.kind)
+            raise
 
     def _failed(self, problem: str) -> None:
         if problem != self._problem:  # once, not at every attempt
@@ -251,21 +389,6 @@ class MqttReceiver:
     @property
     def _where(self) -> str:
         return f"{self._options.host}:{self._options.port}"
-
-
-def _encode(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _properties(expiry_secs: int, **user: str) -> Properties:
-    """The properties of one publish (MQTT 5.0, 3.3.2.3)."""
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types all but this
-    properties.PayloadFormatIndicator = 1  # UTF-8
-    properties.ContentType = "application/json"
-    properties.MessageExpiryInterval = expiry_secs
-    if user:
-        properties.UserProperty = list(user.items())
-    return properties
 
 
 def _log_crash(task: asyncio.Task[NoReturn]) -> None:

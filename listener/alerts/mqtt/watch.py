@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated, NoReturn
 
 import structlog
-from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import Field, TypeAdapter, ValidationError
 
 from listener.alerts.mqtt.connection import MqttClient, keep_connected
 from listener.alerts.mqtt.topics import subscriptions
 from listener.alerts.wire.digest import DigestPayload
+from listener.alerts.wire.oncall import ActionPayload, BundlePayload, TestPayload, WatchdogPayload
 from listener.alerts.wire.payload import AlertPayload, StatePayload, StatusPayload
 from listener.config.mqtt import MqttOptions
 
@@ -29,7 +29,16 @@ class Connection:
     problem: str | None
 
 
-Message = AlertPayload | StatePayload | StatusPayload | DigestPayload
+Message = (
+    AlertPayload
+    | BundlePayload
+    | StatePayload
+    | StatusPayload
+    | DigestPayload
+    | WatchdogPayload
+    | TestPayload
+    | ActionPayload
+)
 Event = Message | Connection
 
 READER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
@@ -39,11 +48,22 @@ class Repeats:
     """Remembers which events were seen: delivery is at least once, a person is told once."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._seen: OrderedDict[tuple[object, ...], None] = OrderedDict()
 
-    def is_new(self, alert: AlertPayload) -> bool:
-        """Whether (``alert_id``, ``seq``) comes for the first time, as far back as memory goes."""
-        key = (alert.alert_id, alert.seq)
+    def is_new(self, event: Message) -> bool:
+        """Whether the event comes for the first time, as far back as memory goes; what is no event always does.
+
+        An alert's event is told apart by ``alert_id``, ``seq`` and ``repeat``, a bundle by ``bundle_id`` and
+        ``repeat``.
+        """
+        key: tuple[object, ...]
+        match event:
+            case AlertPayload():
+                key = (event.alert_id, event.seq, event.repeat)
+            case BundlePayload():
+                key = (event.bundle_id, event.repeat)
+            case _:
+                return True
         if key in self._seen:
             return False
         self._seen[key] = None
@@ -63,7 +83,7 @@ def read(body: bytes) -> Message | None:
 
 
 async def watch(options: MqttOptions, *, on_event: Callable[[Event], None]) -> NoReturn:
-    """Call ``on_event`` with every alert (once), state and status under the configured prefix, until cancelled.
+    """Call ``on_event`` with every message under the configured prefix, alerts and bundles once, until cancelled.
 
     On connecting, the broker first sends what it retains: where each brand and daemon stands. A lost connection is
     told as a Connection and sought again.
@@ -75,10 +95,7 @@ async def watch(options: MqttOptions, *, on_event: Callable[[Event], None]) -> N
         nonlocal problem
         problem = None
         for topic_filter in subscriptions(options.topic_prefix):
-            # aiomqtt says that these may be integers; paho 2 gives reason codes for both versions.
-            if any(
-                isinstance(code, ReasonCode) and code.is_failure for code in await client.subscribe(topic_filter, qos=1)
-            ):
+            if not await client.try_subscribe(topic_filter, qos=1):
                 log.warning("mqtt.subscription_refused", topic=topic_filter)
         on_event(Connection(problem=None))
         while True:
@@ -86,7 +103,7 @@ async def watch(options: MqttOptions, *, on_event: Callable[[Event], None]) -> N
             event = read(bytes(message.payload))
             if event is None:
                 log.debug("mqtt.message_ignored", topic=str(message.topic))
-            elif not isinstance(event, AlertPayload) or repeats.is_new(event):
+            elif repeats.is_new(event):
                 on_event(event)
 
     def failed(why: str) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from listener.alerts.detection.drift import DigestEntry
 from listener.alerts.wire.findings import Count, Payload, Share, Time, Words
+from listener.alerts.words.digest_texts import digest_words
 from listener.domain import Alert, Channel
 
 LATE = timedelta(hours=6)
@@ -112,48 +113,8 @@ def digest_payload(
             )
             for one in firing
         ),
-        text={"en": _english(drifting, firing, titles, now), "et": _estonian(drifting, firing, titles, now)},
+        text={
+            language: Words(title=words.title, body=words.body)
+            for language, words in digest_words(entries, firing, titles=titles, now=now).items()
+        },
     )
-
-
-def _english(
-    drifting: Sequence[DriftFindings], firing: Sequence[Alert], titles: Mapping[str, str], now: datetime
-) -> Words:
-    slow = [
-        f"{one.title}: {one.recent:.0%} of {one.mentions} mentions in four weeks tell of a negative experience, "
-        f"{one.before:.0%} in the eight weeks before ({100 * one.low:+.0f} to {100 * one.high:+.0f} points)."
-        for one in drifting
-    ]
-    alerts = [
-        f"{titles.get(one.brand, one.brand)}: {one.severity.value}, for {_lasting(one, now, 'h')}." for one in firing
-    ]
-    title = (
-        f"Digest: {len(drifting)} slowly falling, {len(firing)} open alerts" if slow or alerts else "Digest: all calm"
-    )
-    return Words(title=title, body=" ".join([*slow, *alerts]) or "No brand falls slowly, and no alert is open.")
-
-
-def _estonian(
-    drifting: Sequence[DriftFindings], firing: Sequence[Alert], titles: Mapping[str, str], now: datetime
-) -> Words:
-    levels = {"info": "teade", "warning": "hoiatus", "critical": "kriitiline"}
-    slow = [
-        f"{one.title}: nelja nädala {one.mentions} mainimisest räägib halvast kogemusest {one.recent:.0%}, eelnenud "
-        f"kaheksal nädalal {one.before:.0%} ({100 * one.low:+.0f} kuni {100 * one.high:+.0f} punkti)."
-        for one in drifting
-    ]
-    alerts = [
-        f"{titles.get(one.brand, one.brand)}: {levels[one.severity.value]}, kestab {_lasting(one, now, 't')}."
-        for one in firing
-    ]
-    title = (
-        f"Päevakokkuvõte: aeglaselt halveneb {len(drifting)}, lahtisi häireid {len(firing)}"
-        if slow or alerts
-        else "Päevakokkuvõte: kõik on rahulik"
-    )
-    return Words(title=title, body=" ".join([*slow, *alerts]) or "Ükski bränd ei halvene aeglaselt ja häireid ei ole.")
-
-
-def _lasting(alert: Alert, now: datetime, hour_sign: str) -> str:
-    hours = int(max(now - alert.started_at, timedelta()).total_seconds() // 3600)
-    return f"{hours} {hour_sign}"

@@ -6,6 +6,7 @@ Neither authors nor texts of mentions are sent: an id and a link lead there, for
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ from listener.alerts.wire.findings import (
     strength_findings,
 )
 from listener.alerts.words import texts
+from listener.alerts.words.oncall_texts import drill
 from listener.alerts.words.proof_texts import sentences
 from listener.domain import (
     Alert,
@@ -39,6 +41,7 @@ from listener.domain import (
     Evidence,
     Reason,
     Resolution,
+    Response,
     Severity,
     Signal,
 )
@@ -129,6 +132,15 @@ class HeartbeatPayload(Payload):
     at: Time
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a person said who ended an alert by hand."""
+
+    by: str
+    cause: str | None = None
+    helped: str | None = None
+
+
 def alert_payload(
     alert: Alert,
     reason: Reason,
@@ -137,8 +149,15 @@ def alert_payload(
     evidence: Sequence[Evidence],
     now: datetime,
     names: Mapping[str, str] | None = None,
+    articles: Sequence[ArticleFindings] = (),
+    past: Sequence[PastFindings] = (),
+    said: Said | None = None,
+    links: bool = False,
 ) -> AlertPayload:
-    """The event that tells of ``alert`` after a transition. ``title`` and ``names`` are brands' names for people."""
+    """The event that tells of ``alert`` after a transition. ``title`` and ``names`` are brands' names for people.
+
+    ``said`` is what people said at the end; ``links`` whether links to answer come with it.
+    """
     signal = alert.signal
     record = record_of(alert)
     proof = None if record is None else record.proof
@@ -149,6 +168,12 @@ def alert_payload(
         proven={} if proof is None else sentences(proof),
         market=None if record is None else record.market,
         names=names or {},
+        articles=[one.title for one in articles],
+        past=None if not past else _past(past[0], names or {}),
+        by=None if said is None else said.by,
+        cause=None if said is None else said.cause,
+        helped=None if said is None else said.helped,
+        links=links,
     )
     return AlertPayload(
         alert_id=alert.id,
@@ -168,11 +193,25 @@ def alert_payload(
         proof=None if proof is None else proof_findings(proof),
         market=None if record is None or record.market is None else market_findings(record.market),
         evidence=tuple(_link(one) for one in evidence[:LINKS_MAX]),
+        articles=tuple(articles),
+        past=tuple(past),
         text={
             language: Words(title=words.title, body=words.body) for language, words in texts.alert_words(told).items()
         },
         **_findings(signal),
     )
+
+
+def as_drill(payload: AlertPayload) -> AlertPayload:
+    """The payload, marked as a drill in all that people read of it."""
+    words = drill({language: text.model_dump() for language, text in payload.text.items()})
+    text = {language: Words.model_validate(one) for language, one in words.items()}
+    return payload.model_copy(update={"drill": True, "text": text})
+
+
+def _past(one: PastFindings, names: Mapping[str, str]) -> Mapping[str, str]:
+    brand = names.get(one.brand, one.brand)
+    return texts.past_words(brand=brand, started_at=one.started_at, cause=one.cause, helped=one.helped)
 
 
 def record_of(alert: Alert) -> Record | None:
@@ -181,11 +220,19 @@ def record_of(alert: Alert) -> Record | None:
 
 
 def state_payload(
-    brand: str, *, title: str, alerts: Sequence[Alert], signal: Signal, blind: bool = False, now: datetime
+    brand: str,
+    *,
+    title: str,
+    alerts: Sequence[Alert],
+    signal: Signal,
+    blind: bool = False,
+    now: datetime,
+    responses: Mapping[str, Response] | None = None,
 ) -> StatePayload:
     """How a brand stands: the loudest of its firing ``alerts`` (others are ignored), and the numbers of ``signal``.
 
-    An alert that only says that the brand cannot be heard makes it ``blind``, not ``warning``.
+    An alert that only says that the brand cannot be heard makes it ``blind``, not ``warning``. ``responses`` are those
+    of the alerts, by id.
     """
     firing = [
         alert
@@ -206,8 +253,21 @@ def state_payload(
         alert_id=None if loudest is None else loudest.id,
         seq=None if loudest is None else loudest.seq,
         decided_at=now,
+        **_response(None if loudest is None else (responses or {}).get(loudest.id)),
         **_findings(signal),
     )
+
+
+def _response(response: Response | None) -> dict[str, Any]:
+    if response is None:
+        return {}
+    return {
+        "acked_at": response.acked_at,
+        "acked_by": response.acked_by,
+        "assignee": response.assignee,
+        "snoozed_until": response.snoozed_until_at,
+        "escalate": response.escalated and response.acked_at is None,
+    }
 
 
 def birth_payload(instance: str, *, version: str, now: datetime) -> StatusPayload:

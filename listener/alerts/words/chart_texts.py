@@ -1,14 +1,18 @@
-"""The words and the ticks of an alert's chart, in English and Estonian, for picture and terminal alike. Pure."""
+"""The words and the ticks of an alert's chart, in every language, for picture and terminal alike. Pure."""
 
 import math
-import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from typing import Literal
+from types import MappingProxyType
 
 from listener.alerts.drawing.chart import DAY, HOUR, MINUTE, Chart
+from listener.alerts.words.languages import LANGUAGES, Tongue, clean, percent, tongue
 
-Language = Literal["en", "et"]
+__all__ = ["WORDS", "Language", "Words", "clean", "clock", "day", "days", "mentions", "moment", "number", "odds"]
+__all__ += ["percent", "summary", "ticks"]
+
+Language = str  # a key of LANGUAGES
 
 STEPS_SECS = (
     *(MINUTE * minutes for minutes in (10, 15, 30)),
@@ -21,10 +25,9 @@ SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """What stands on a chart. ``months`` are short; ``summary`` takes the percentages of now, usual and budget."""
+    """What stands on a chart."""
 
     share: str
-    mentions: str
     negative: str
     evidence: str
     usual: str
@@ -33,73 +36,48 @@ class Words:
     critical: str
     began: str
     decided: str
-    summary: str
-    silent: str
-    months: tuple[str, ...]
 
 
-WORDS: dict[Language, Words] = {
-    "en": Words(
-        share="Negative mentions",
-        mentions="Mentions per {width}",
-        negative="negative",
-        evidence="Evidence that it is not chance",
-        usual="usual",
-        budget="budget",
-        warning="warning",
-        critical="critical",
-        began="began",
-        decided="alert",
-        summary="{now} negative now, {usual} is usual, {budget} is the budget",
-        silent="{usual} negative is usual, {budget} is the budget",
-        months=("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-    ),
-    "et": Words(
-        share="Negatiivsed mainimised",
-        mentions="Mainimisi {width} kohta",
-        negative="negatiivsed",
-        evidence="Tõendid, et see ei ole juhus",
-        usual="tavaline",
-        budget="lubatud",
-        warning="hoiatus",
-        critical="kriitiline",
-        began="algas",
-        decided="häire",
-        summary="praegu on negatiivseid {now}, tavaliselt {usual}, lubatud on {budget}",
-        silent="negatiivseid on tavaliselt {usual}, lubatud on {budget}",
-        months=(
-            *("jaan", "veebr", "märts", "apr", "mai", "juuni"),
-            *("juuli", "aug", "sept", "okt", "nov", "dets"),
-        ),
-    ),
-}
+def _words(t: Tongue) -> Words:
+    return Words(
+        share=t.word("chart", "Negative mentions"),
+        negative=t.word("chart", "negative"),
+        evidence=t.word("chart", "Evidence that it is not chance"),
+        usual=t.word("chart", "usual"),
+        budget=t.word("chart", "budget"),
+        warning=t.word("chart", "warning"),
+        critical=t.word("chart", "critical"),
+        began=t.word("chart", "began"),
+        decided=t.word("chart", "alert"),
+    )
+
+
+WORDS: Mapping[Language, Words] = MappingProxyType({code: _words(tongue(code)) for code in LANGUAGES})
 
 
 def summary(chart: Chart, language: Language) -> str:
     """The three numbers that matter, in one line."""
-    words, usual, budget = WORDS[language], percent(chart.usual), percent(chart.budget)
+    t, usual, budget = tongue(language), percent(chart.usual), percent(chart.budget)
     if chart.share is None:
-        return words.silent.format(usual=usual, budget=budget)
-    return words.summary.format(now=percent(chart.share), usual=usual, budget=budget)
+        return t.say("{usual} negative is usual, {budget} is the budget", usual=usual, budget=budget)
+    return t.say(
+        "{now} negative now, {usual} is usual, {budget} is the budget",
+        now=percent(chart.share),
+        usual=usual,
+        budget=budget,
+    )
 
 
 def mentions(chart: Chart, language: Language) -> str:
     """What the bars count: mentions in so much time."""
-    for unit_secs, english, estonian in (
-        (DAY, "day", "ööpäeva"),
-        (HOUR, "hour", "tunni"),
-        (MINUTE, "minute", "minuti"),
-    ):
-        count = chart.width_secs // unit_secs
-        if count:
-            unit = estonian if language == "et" else english if count == 1 else f"{english}s"
-            return WORDS[language].mentions.format(width=unit if count == 1 else f"{count} {unit}")
-    return WORDS[language].mentions.format(width=f"{chart.width_secs} s")
-
-
-def percent(share: float) -> str:
-    """A share (0..1) in whole per cent."""
-    return f"{share:.0%}"
+    t, secs = tongue(language), chart.width_secs
+    if secs >= DAY:
+        return t.many("Mentions per day", "Mentions per {count} days", secs // DAY)
+    if secs >= HOUR:
+        return t.many("Mentions per hour", "Mentions per {count} hours", secs // HOUR)
+    if secs >= MINUTE:
+        return t.many("Mentions per minute", "Mentions per {count} minutes", secs // MINUTE)
+    return t.many("Mentions per second", "Mentions per {count} seconds", secs)
 
 
 def odds(evidence: float) -> str:
@@ -132,9 +110,7 @@ def moment(at: datetime, chart: Chart, language: Language, zone: tzinfo) -> str:
 
 def day(at: datetime, language: Language, zone: tzinfo, *, year: bool = False) -> str:
     """The day, and its year if asked for."""
-    here = at.astimezone(zone)
-    point = "." if language == "et" else ""
-    return f"{here.day}{point} {WORDS[language].months[here.month - 1]}" + (f" {here.year}" if year else "")
+    return tongue(language).day(at, zone=zone, year=year)
 
 
 def days(chart: Chart, language: Language, zone: tzinfo) -> str:
@@ -163,8 +139,3 @@ def ticks(chart: Chart, language: Language, zone: tzinfo, *, most: int) -> list[
             found.append((real, day(real, language, zone) if midnight else f"{at:%H:%M}"))
         at += timedelta(seconds=step)
     return found
-
-
-def clean(text: str) -> str:
-    """``text`` without control and formatting characters, which could turn the reading order or drive a terminal."""
-    return "".join(char for char in text if not unicodedata.category(char).startswith("C"))

@@ -1,4 +1,4 @@
-"""A proof in words, in English and Estonian: short sentences, each only where the numbers carry it. Pure."""
+"""A proof in words: short sentences, each only where the numbers carry it. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from listener.alerts.detection.decompose import UNKNOWN, Decomposition, Dimension, Part
 from listener.alerts.detection.evidence import BUDGET_MAX
 from listener.alerts.detection.proof import Proof
+from listener.alerts.words.languages import LANGUAGES, Tongue, percent, short, tongue
 
 CHANGE_MIN = 0.03  # of the share: where less has changed there is nothing to explain
 VOICES_MIN = 5  # what a group must have now to be named
@@ -18,20 +19,6 @@ MANY_VOICES = 10  # authors whom the sites name
 MARGIN = 0.02  # how much the budget must be exceeded to speak of it
 YEARS_MAX = 10  # a few weeks of history cannot tell of rarer things, whatever the arithmetic says
 MONTHS_PER_YEAR = 12
-
-LANGUAGES = {
-    "de": ("German", "saksakeelsetest"),
-    "en": ("English", "inglisekeelsetest"),
-    "et": ("Estonian", "eestikeelsetest"),
-    "fi": ("Finnish", "soomekeelsetest"),
-    "lt": ("Lithuanian", "leedukeelsetest"),
-    "lv": ("Latvian", "lätikeelsetest"),
-    "ru": ("Russian", "venekeelsetest"),
-    "sv": ("Swedish", "rootsikeelsetest"),
-}
-GENITIVES = {2: "kahe", 3: "kolme", 4: "nelja", 5: "viie"}  # of numerals: "ilma kolme autorita"
-
-Pair = tuple[str, str]  # the same sentence in English and Estonian
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +33,14 @@ class Cause:
 def sentences(proof: Proof) -> Mapping[str, tuple[str, ...]]:
     """What an alert may add to its text, by language (ISO 639-1), the most useful first; none without grounds.
 
-    Where the rise comes from, on how many authors it hangs, what was not counted, how rare it is.
+    Where the rise comes from, on how many authors it hangs, how rare it is, what was not counted, how strict we are.
     """
-    found = [_where(proof), _who(proof), _repeats(proof), _stricter(proof), _rarity(proof)]
-    pairs = [pair for pair in found if pair is not None]
-    return {"en": tuple(english for english, _ in pairs), "et": tuple(estonian for _, estonian in pairs)}
+    return {code: _sentences(tongue(code), proof) for code in LANGUAGES}
+
+
+def _sentences(t: Tongue, proof: Proof) -> tuple[str, ...]:
+    found = (_where(t, proof), _who(t, proof), _rarity(t, proof), _repeats(t, proof), _stricter(t, proof))
+    return tuple(sentence for sentence in found if sentence is not None)
 
 
 def cause(proof: Proof) -> Cause | None:
@@ -75,28 +65,34 @@ def cause(proof: Proof) -> Cause | None:
     return best
 
 
-def _where(proof: Proof) -> Pair | None:
+def _where(t: Tongue, proof: Proof) -> str | None:
     found = cause(proof)
     if found is None:
-        return _moved(proof.source)
+        return _moved(t, proof.source)
     part, whole = found.part, round(100 * found.change)
-    points = round(100 * part.contribution)
-    english_group, estonian_group = _group(found)
+    points, group = round(100 * part.contribution), _group(t, found)
     if points >= whole:
-        english = f"The whole rise ({whole} points) comes from {english_group}"
-        estonian = f"Kogu tõus ({whole} punkti) tuleb {estonian_group}"
+        said = t.many(
+            "The whole rise ({count} point) comes from {group}",
+            "The whole rise ({count} points) comes from {group}",
+            whole,
+            group=group,
+        )
     else:
-        english = f"Most of the rise ({points} of {whole} points) comes from {english_group}"
-        estonian = f"Suurem osa tõusust ({points} punkti {whole}-st) tuleb {estonian_group}"
+        said = t.many(
+            "Most of the rise ({points} of {count} point) comes from {group}",
+            "Most of the rise ({points} of {count} points) comes from {group}",
+            whole,
+            points=str(points),
+            group=group,
+        )
     if part.mix >= REASON * part.contribution:
-        now, usual = f"{part.weight_after:.0%}", f"{part.weight_before:.0%}"
-        english += f": {now} of all mentions now, usually {usual}"
-        estonian += f": praegu {now} kõigist mainimistest, tavaliselt {usual}"
-    elif part.within >= REASON * part.contribution and part.mean_before is not None and part.mean_after is not None:
-        now, usual = f"{_within(part.mean_after):.0%}", f"{_within(part.mean_before):.0%}"
-        english += f": {now} negative there now, usually {usual}"
-        estonian += f": praegu on seal negatiivseid {now}, tavaliselt {usual}"
-    return f"{english}.", f"{estonian}."
+        now, usual = percent(part.weight_after), percent(part.weight_before)
+        return t.say("{said}: {now} of all mentions now, usually {usual}.", said=said, now=now, usual=usual)
+    if part.within >= REASON * part.contribution and part.mean_before is not None and part.mean_after is not None:
+        now, usual = percent(_within(part.mean_after)), percent(_within(part.mean_before))
+        return t.say("{said}: {now} negative there now, usually {usual}.", said=said, now=now, usual=usual)
+    return f"{said}."
 
 
 def _within(share: float) -> float:
@@ -104,111 +100,117 @@ def _within(share: float) -> float:
     return min(max(share, 0.0), 1.0)
 
 
-def _moved(found: Decomposition) -> Pair | None:
+def _moved(t: Tongue, found: Decomposition) -> str | None:
     """That people speak elsewhere, rather than differently: only where nearly all of the change is that."""
     if found.change is None or found.change < CHANGE_MIN:
         return None
     if found.mix < REASON * found.change or math.fsum(abs(part.within) for part in found.parts) > found.change / 2:
         return None
     points, whole = round(100 * min(found.mix, found.change)), round(100 * found.change)
-    return (
-        f"Most of the rise ({points} of {whole} points) comes from where people speak now, not from what they say.",
-        f"Suurem osa tõusust ({points} punkti {whole}-st) tuleb sellest, kus praegu räägitakse, mitte sellest, mida.",
+    return t.many(
+        "Most of the rise ({points} of {count} point) comes from where people speak now, not from what they say.",
+        "Most of the rise ({points} of {count} points) comes from where people speak now, not from what they say.",
+        whole,
+        points=str(points),
     )
 
 
-def _group(found: Cause) -> Pair:
-    key = found.part.key
+def _group(t: Tongue, found: Cause) -> str:
+    """As it stands after "comes from"."""
+    key = short(found.part.key)
     match found.dimension:
         case "source":
-            return key, f"allikast {key}"
+            return t.word("comes from", "{source}", source=key)
         case "topic":
-            return f"the topic {key}", f"teemast {key}"
+            return t.word("comes from", "the topic {topic}", topic=key)
         case "language":
-            english, estonian = LANGUAGES.get(key, (None, None))
-            return (
-                f"mentions in {english}" if english else f"mentions in the language {key}",
-                f"{estonian} mainimistest" if estonian else f"mainimistest keeles {key}",
-            )
+            return _spoken(t, key)
 
 
-def _who(proof: Proof) -> Pair | None:
+def _spoken(t: Tongue, code: str) -> str:  # noqa: PLR0911 -- one for each language that we know the name of
+    """Mentions in a language, as they stand after "comes from"."""
+    match code:
+        case "de":
+            return t.word("comes from", "mentions in German")
+        case "en":
+            return t.word("comes from", "mentions in English")
+        case "et":
+            return t.word("comes from", "mentions in Estonian")
+        case "fi":
+            return t.word("comes from", "mentions in Finnish")
+        case "lt":
+            return t.word("comes from", "mentions in Lithuanian")
+        case "lv":
+            return t.word("comes from", "mentions in Latvian")
+        case "ru":
+            return t.word("comes from", "mentions in Russian")
+        case "sv":
+            return t.word("comes from", "mentions in Swedish")
+        case _:
+            return t.word("comes from", "mentions in the language {code}", code=code)
+
+
+def _who(t: Tongue, proof: Proof) -> str | None:
     if not proof.by_evidence:
         return None
     if proof.broad:
-        return (
-            "It is broad: it would have fired without its five loudest authors too.",
-            "Rahulolematus on laialdane: häire oleks tulnud ka ilma viie kõige häälekama autorita.",
-        )
+        return t.say("It is broad: it would have fired without its five loudest authors too.")
     if proof.loudest_share < FEW:
-        return _many(proof)
-    match proof.loudest:
-        case None | 0:
-            return None
-        case 1:
-            return (
-                "Without its loudest author it would not have fired.",
-                "Ilma kõige häälekama autorita ei oleks häiret tulnud.",
-            )
-        case few:
-            return (
-                f"Without the {few} loudest authors it would not have fired.",
-                f"Ilma {GENITIVES[few]} kõige häälekama autorita ei oleks häiret tulnud.",
-            )
-
-
-def _many(proof: Proof) -> Pair | None:
-    """That no few people make it: where enough speak for that to mean something."""
-    if proof.authors < MANY_VOICES or proof.loudest_share > MANY:
+        return _many(t, proof)
+    if not proof.loudest:
         return None
-    share = f"{math.ceil(100 * proof.loudest_share)}%"
-    return (
-        f"Many say it: the three loudest authors make up {share} of the evidence.",
-        f"Seda ütlevad paljud: kolm kõige häälekamat autorit annavad tõenditest {share}.",
+    return t.many(
+        "Without its loudest author it would not have fired.",
+        "Without the {count} loudest authors it would not have fired.",
+        proof.loudest,
     )
 
 
-def _repeats(proof: Proof) -> Pair | None:
-    match proof.repeats:
-        case 0:
-            return None
-        case 1:
-            return (
-                "One more mention repeats an author or a conversation and was not counted.",
-                "Veel üks mainimine kordab sama autorit või vestlust ja seda ei arvestatud.",
-            )
-        case more:
-            return (
-                f"{more} more mentions repeat authors or conversations and were not counted.",
-                f"Veel {more} mainimist kordavad samu autoreid või vestlusi ja neid ei arvestatud.",
-            )
+def _many(t: Tongue, proof: Proof) -> str | None:
+    """That no few people make it: where enough speak for that to mean something."""
+    if proof.authors < MANY_VOICES or proof.loudest_share > MANY:
+        return None
+    # Rounded up: what is said must be true of the rounded figure too.
+    share = percent(math.ceil(100 * proof.loudest_share) / 100)
+    return t.say("Many say it: the three loudest authors make up {share} of the evidence.", share=share)
 
 
-def _stricter(proof: Proof) -> Pair | None:
+def _repeats(t: Tongue, proof: Proof) -> str | None:
+    if not proof.repeats:
+        return None
+    return t.many(
+        "One more mention repeats an author or a conversation and was not counted.",
+        "{count} more mentions repeat authors or conversations and were not counted.",
+        proof.repeats,
+    )
+
+
+def _stricter(t: Tongue, proof: Proof) -> str | None:
     allowed = proof.counterfactual.budget
     if not proof.by_evidence or allowed is None or not proof.budget + MARGIN <= allowed < BUDGET_MAX:
         return None
     # Rounded down: what is said must be true of the rounded figure too.
-    figure, budget = f"{math.floor(100 * allowed)}%", f"{proof.budget:.0%}"
-    return (
-        f"It would have fired even with a budget of {figure}; the budget is {budget}.",
-        f"Häire oleks tulnud ka siis, kui negatiivseid tohiks olla {figure}; praegu tohib {budget}.",
+    return t.say(
+        "It would have fired even with a budget of {figure}; the budget is {budget}.",
+        figure=percent(math.floor(100 * allowed) / 100),
+        budget=percent(proof.budget),
     )
 
 
-def _rarity(proof: Proof) -> Pair | None:
+def _rarity(t: Tongue, proof: Proof) -> str | None:
     per_month = proof.counterfactual.false_alarms_per_month
     if not proof.by_evidence or per_month is None or per_month > 1:
         return None
     months = YEARS_MAX * MONTHS_PER_YEAR if per_month == 0 else min(YEARS_MAX * MONTHS_PER_YEAR, int(1 / per_month))
     years = months // MONTHS_PER_YEAR
     if years >= 2:  # noqa: PLR2004 -- below that, months are clearer
-        english, estonian = f"{years} years", f"{years} aasta"
-    elif months > 1:
-        english, estonian = f"{months} months", f"{months} kuu"
-    else:
-        english, estonian = "a month", "kuu"
-    return (
-        f"If all were well, so much evidence would come at most once in {english} on average.",
-        f"Kui kõik oleks korras, koguneks nii palju tõendeid keskmiselt ülimalt kord {estonian} jooksul.",
+        return t.many(
+            "If all were well, so much evidence would come at most once in a year on average.",
+            "If all were well, so much evidence would come at most once in {count} years on average.",
+            years,
+        )
+    return t.many(
+        "If all were well, so much evidence would come at most once in a month on average.",
+        "If all were well, so much evidence would come at most once in {count} months on average.",
+        months,
     )

@@ -1,380 +1,212 @@
-"""An alert in words, in English and Estonian, for a person woken at three in the morning. Pure.
+"""An alert in words, for a person woken at three in the morning. Pure.
 
-What, how bad against what is usual, since when, how fast, how sure, where it comes from, where to look: short
-sentences in that order, and none that the numbers do not carry.
+What, how bad against what is usual, since when, how sure, what people say, what to do, how to answer: short sentences
+in that order, and none that the numbers do not carry. Neither texts of mentions nor authors are told.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 
-from listener.alerts.detection.market import Market
-from listener.domain import Alert, Channel, Rate, Reason, Resolution, Severity, Signal, Strength
+from listener.alerts.words.ends import REMARK_CHARS_MAX, end
+from listener.alerts.words.figures import burn, rate, sure, volume, what
+from listener.alerts.words.languages import (
+    LANGUAGES,
+    SOURCE,
+    Text,
+    Tongue,
+    headline,
+    in_each,
+    joined,
+    known,
+    percent,
+    short,
+    tongue,
+)
+from listener.alerts.words.told import Told
+from listener.domain import Alert, Channel, Reason, Severity, Signal
 
-MINUTES_PER_HOUR = 60
-ODDS_MAX = 1_000_000_000.0
-DAY_HOURS = 24
-LONG_HOURS = 48  # longer is told in days
-RATE_MENTIONS = 10  # with fewer in the hour, the fall within the day is told
+__all__ = ["Text", "Told", "alert_words", "answer", "level", "past_words"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """A headline of a few words, and a few sentences."""
-
-    title: str
-    body: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What is told: ``title`` is the brand's name for people, ``proven`` sentences by language, ``names`` of brands."""
-
-    alert: Alert
-    reason: Reason
-    title: str
-    proven: Mapping[str, Sequence[str]]
-    market: Market | None = None
-    names: Mapping[str, str]
+FAR_TIMES, FAR_SHARE = 1.5, 0.05  # how much the lower bound must exceed what is usual to speak of "far more"
+PROVEN_MAX = 3  # sentences of the proof that are told; `listener explain` has all
+ID_CHARS = 8  # of an alert's id: enough for the command line
 
 
 def alert_words(told: Told) -> Mapping[str, Text]:
     """The words by language (ISO 639-1)."""
-    return {"en": _english(told), "et": _estonian(told)}
+    return in_each(lambda t: end(t, told) if told.reason is Reason.RESOLVED else _opening(t, told))
 
 
-# ----------------------------------------------------------------------------------------------------------- English
+def past_words(*, brand: str, started_at: datetime, cause: str = "", helped: str = "") -> Mapping[str, str]:
+    """A past alert in one sentence, by language: ``brand`` is its name for people."""
+    cause, helped = short(cause, REMARK_CHARS_MAX), short(helped, REMARK_CHARS_MAX)
+    return {code: _past(tongue(code), short(brand), started_at, cause, helped) for code in LANGUAGES}
 
 
-def _english(told: Told) -> Text:
-    alert, signal = told.alert, told.alert.signal
-    if told.reason is Reason.RESOLVED:
-        return _english_end(told)
-    level = {Severity.INFO: "Note", Severity.WARNING: "Warning", Severity.CRITICAL: "CRITICAL"}[alert.severity]
-    again = {Reason.WORSENED: ", it is getting worse", Reason.REOPENED: ", again"}.get(told.reason, "")
-    market = " (whole market)" if _whole(told) else ""
+def level(t: Tongue, severity: Severity) -> str:
+    """How a title begins."""
+    match severity:
+        case Severity.INFO:
+            return t.word("title", "Note")
+        case Severity.WARNING:
+            return t.word("title", "Warning")
+        case Severity.CRITICAL:
+            return t.word("title", "CRITICAL")
+
+
+def answer(t: Tongue, target: str, *, links: bool) -> str:
+    """How to answer, or be left alone: ``target`` is an alert's id, or a bundle's."""
+    id8 = short(target, 100)[:ID_CHARS]
+    if links:
+        return t.say("Ack, snooze or silence: the links below, or `listener alerts ack {id8}`.", id8=id8)
+    return t.say("Ack with `listener alerts ack {id8}`; snooze and silence likewise.", id8=id8)
+
+
+# ---------------------------------------------------------------------------------------------------- while it fires
+
+
+def _opening(t: Tongue, told: Told) -> Text:
+    alert, signal, brand = told.alert, told.alert.signal, short(told.title)
     if Channel.SOURCES in signal.channels:
-        since = f" since {_clock(signal.onset_at)} UTC" if signal.onset_at else ""
-        body = f"These sources fail{since}: {', '.join(signal.sources)}. What customers say there is not heard: silence"
-        body += " is no good news. Check the sources (`listener sources`)."
-        return Text(title=f"{level}: {told.title} cannot be heard{again}", body=body)
-    if Channel.MENTION in signal.channels:
-        body = (
-            f"One mention of {told.title} tells of a negative experience (risk {_percent(signal.observed)}) and may be "
-            f"seen by {_number(signal.reach)} people. It is linked."
-        )
-        return Text(title=f"{level}: {told.title}, one complaint that many may see{again}", body=body)
-    match signal.channels:
-        case (Channel.EVIDENCE,):
-            headline = "far more complaints than usual"
-        case (Channel.VOLUME,):
-            headline = "complaints pile up"
-        case _:
-            headline = "far more complaints, and more of them at once"
-    sentences = [_english_what(signal, told.title), *_english_volume(signal)]
-    if signal.onset_at is not None:
-        sentences.append(f"It began at about {_clock(signal.onset_at)} UTC.")
-    sentences += [*_english_rate(signal), *_english_burn(signal), *_english_sure(signal), *told.proven.get("en", ())]
-    if told.market is not None and told.market.verdict != "unknown":
-        sentences.append(_english_market(told))
-    if alert.evidence:
-        sentences.append("Start with the linked mentions.")
-    return Text(title=f"{level}: {told.title}, {headline}{again}{market}", body=" ".join(sentences))
+        sentences = _unheard(t, alert)
+    elif Channel.MENTION in signal.channels:
+        sentences = [_single(t, signal, brand), _came(t, alert), _start(t, alert)]
+    else:
+        sentences = [
+            what(t, signal, brand),
+            volume(t, signal),
+            rate(t, signal),
+            burn(t, signal),
+            _began(t, alert),
+            sure(t, signal),
+            *told.proven.get(t.code, ())[:PROVEN_MAX],
+            _market(t, told),
+            _start(t, alert),
+        ]
+    sentences += [*_knowledge(t, told), answer(t, alert.id, links=told.links)]
+    return Text(title=headline(lambda name: _title(t, told, name), told.title), body=joined(sentences))
 
 
-def _english_end(told: Told) -> Text:
-    alert, signal = told.alert, told.alert.signal
-    lasted = f"The alert lasted {_lasting(alert, 'h')}."
-    if alert.resolution is Resolution.NO_DATA:
-        body = f"Nobody has spoken of {told.title} for {_days(alert)} days: nothing tells whether it is over. {lasted}"
-        return Text(title=f"Closed without recovery: {told.title}, nobody speaks", body=body)
-    if alert.resolution is Resolution.EXPIRED:
-        body = f"{lasted} That says nothing of how it went on; look at the linked mention."
-        return Text(title=f"Ended: {told.title}, one complaint that many may see", body=body)
-    if signal.strength is None:
-        return Text(
-            title=f"Resolved: {told.title} can be heard again", body=f"{lasted} What was missed is counted late."
-        )
-    body = f"{_english_what(signal, told.title)} {lasted} There is nothing to do."
-    return Text(title=f"Resolved: {told.title}, complaints are back near the usual", body=body)
-
-
-def _english_what(signal: Signal, brand: str) -> str:
-    strength = signal.strength
-    allowed = f", {_percent(strength.budget)} is the budget" if strength is not None else ""
-    if not signal.mentions:
-        return f"Nobody has spoken of {brand} {_english_span(signal)}; {_percent(signal.expected)} is usual{allowed}."
-    return (
-        f"{_percent(signal.observed)} of the {signal.mentions} mentions of {brand} {_english_span(signal)} tell of a "
-        f"negative experience; {_percent(signal.expected)} is usual{allowed}."
-    )
-
-
-def _english_volume(signal: Signal) -> list[str]:
-    strength = signal.strength
-    if strength is None or Channel.VOLUME not in signal.channels:
-        return []
-    return [f"{strength.volume_seen:.0f} complaints came in 3 hours; {_few(strength.volume_usual)} are usual."]
-
-
-def _english_rate(signal: Signal) -> list[str]:
-    rate = _rate(signal)
-    if rate is None or rate.points is None or rate.points >= 0:
-        return []
-    within = "an hour" if rate.per == "hour" else "a day"
-    bounds = f"{_fall(rate.high)} to {_fall(rate.low)}"
-    fell = f"Perception fell by {_fall(rate.points)} points within {within} ({bounds})"
-    return [f"{fell}; {_few(rate.threshold)} is the limit."]
-
-
-def _english_burn(signal: Signal) -> list[str]:
-    found = _burn(signal)
-    if found is None:
-        return []
-    burn, gone = found
-    text = f"The budget burns {burn:.1f} times as fast as allowed"
-    if gone is not None:
-        text += "; the month's is used up" if gone <= 0 else f"; the month's is gone in {_english_hours(gone)}"
-    return [f"{text}."]
-
-
-def _english_sure(signal: Signal) -> list[str]:
-    strength = signal.strength
-    if strength is None or Channel.EVIDENCE not in signal.channels:
-        return []
-    return [f"The evidence is {_odds(strength.evidence)} to 1; {_odds(strength.limit)} to 1 wakes somebody."]
-
-
-def _english_market(told: Told) -> str:
-    market = told.market
-    if market is None:
-        return ""
-    moving, still = _names(told, market.moving), _names(told, market.still)
-    if market.verdict == "whole_market":
-        return f"The whole market moves: {moving} too."
-    return (
-        f"It is this brand alone: {still} did not move." if not moving else f"Of its competitors only {moving} moved."
-    )
-
-
-def _english_span(signal: Signal) -> str:
-    hours, minutes = _span(signal)
-    if minutes:
-        return f"in the last {hours * MINUTES_PER_HOUR + minutes} minutes"
-    return "in the last hour" if hours == 1 else f"in the last {hours} hours"
-
-
-def _english_hours(hours: float) -> str:
-    return f"{hours:.0f} hours" if hours < LONG_HOURS else f"{hours / DAY_HOURS:.0f} days"
-
-
-# ---------------------------------------------------------------------------------------------------------- Estonian
-
-
-def _estonian(told: Told) -> Text:
-    alert, signal = told.alert, told.alert.signal
-    if told.reason is Reason.RESOLVED:
-        return _estonian_end(told)
-    level = {Severity.INFO: "Teade", Severity.WARNING: "Hoiatus", Severity.CRITICAL: "KRIITILINE"}[alert.severity]
-    again = {Reason.WORSENED: ", olukord halveneb", Reason.REOPENED: ", jälle"}.get(told.reason, "")
-    market = " (kogu turg)" if _whole(told) else ""
+def _title(t: Tongue, told: Told, brand: str) -> str:
+    signal, loud = told.alert.signal, level(t, told.alert.severity)
     if Channel.SOURCES in signal.channels:
-        since = f" alates kella {_clock(signal.onset_at)} UTC" if signal.onset_at else ""
-        body = (
-            f"Need allikad ei tööta{since}: {', '.join(signal.sources)}. Mida kliendid seal räägivad, ei ole kuulda: "
-        )
-        body += "vaikus ei ole hea uudis. Kontrolli allikaid (`listener sources`)."
-        return Text(title=f"{level}: {told.title} ei ole kuulda{again}", body=body)
+        title = t.word("title", "{level}: {brand} cannot be heard", level=loud, brand=brand)
+    else:
+        title = t.word("title", "{level}: {brand}, {what}", level=loud, brand=brand, what=_headline(t, signal))
+    if told.reason is Reason.WORSENED:
+        title = t.word("title", "{title}, it is getting worse", title=title)
+    elif told.reason is Reason.REOPENED:
+        title = t.word("title", "{title}, again", title=title)
+    whole = told.market is not None and told.market.verdict == "whole_market"
+    return t.word("title", "{title} (whole market)", title=title) if whole and _judged(signal) else title
+
+
+def _judged(signal: Signal) -> bool:
+    """Whether shares and numbers were judged: only those move with a market."""
+    return not {Channel.SOURCES, Channel.MENTION} & set(signal.channels)
+
+
+def _headline(t: Tongue, signal: Signal) -> str:
+    """What happened, no bolder than the lower bound of what was seen."""
     if Channel.MENTION in signal.channels:
-        body = (
-            f"Üks {told.title} mainimine räägib halvast kogemusest (risk {_percent(signal.observed)}) ja seda võib "
-            f"näha {_number(signal.reach)} inimest. Link on juures."
-        )
-        return Text(title=f"{level}: {told.title}, üks kaebus, mida võivad näha paljud{again}", body=body)
-    match signal.channels:
-        case (Channel.EVIDENCE,):
-            headline = "kaebusi on tavalisest palju rohkem"
-        case (Channel.VOLUME,):
-            headline = "kaebused kuhjuvad"
-        case _:
-            headline = "kaebusi on palju rohkem ja need kuhjuvad"
-    sentences = [_estonian_what(signal, told.title), *_estonian_volume(signal)]
-    if signal.onset_at is not None:
-        sentences.append(f"See algas umbes kell {_clock(signal.onset_at)} UTC.")
-    sentences += [*_estonian_rate(signal), *_estonian_burn(signal), *_estonian_sure(signal)]
-    sentences += told.proven.get("et", ())
-    if told.market is not None and told.market.verdict != "unknown":
-        sentences.append(_estonian_market(told))
-    if alert.evidence:
-        sentences.append("Alusta lingitud mainimistest.")
-    return Text(title=f"{level}: {told.title}, {headline}{again}{market}", body=" ".join(sentences))
+        return t.word("title", "one complaint that many may see")
+    if signal.channels == (Channel.VOLUME,):
+        return t.word("title", "complaints pile up")
+    seen, usual, low = known(signal.observed), known(signal.expected), known(signal.low)
+    far = low is not None and usual is not None and low >= max(FAR_TIMES * usual, usual + FAR_SHARE)
+    many = Channel.VOLUME in signal.channels
+    if far and many:
+        return t.word("title", "far more complaints, and more of them at once")
+    if many:
+        return t.word("title", "more complaints, and many at once")
+    if far:
+        return t.word("title", "far more complaints than usual")
+    more = seen is not None and usual is not None and seen > usual
+    return t.word("title", "more complaints than usual") if more else t.word("title", "it looks worse than usual")
 
 
-def _estonian_end(told: Told) -> Text:
-    alert, signal = told.alert, told.alert.signal
-    lasted = f"Häire kestis {_lasting(alert, 't')}."
-    if alert.resolution is Resolution.NO_DATA:
-        silent = f"{told.title}: {_days(alert)} päeva ei ole keegi midagi öelnud"
-        body = f"{silent} ja miski ei näita, kas see on möödas. {lasted}"
-        return Text(title=f"Suletud ilma taastumiseta: {told.title}, keegi ei räägi", body=body)
-    if alert.resolution is Resolution.EXPIRED:
-        body = f"{lasted} See ei ütle midagi selle kohta, kuidas edasi läks; vaata lingitud mainimist."
-        return Text(title=f"Lõppenud: {told.title}, üks kaebus, mida võivad näha paljud", body=body)
-    if signal.strength is None:
-        return Text(
-            title=f"Lahenenud: {told.title} on jälle kuulda", body=f"{lasted} Vahepealne loetakse tagantjärele."
-        )
-    body = f"{_estonian_what(signal, told.title)} {lasted} Midagi ei ole vaja teha."
-    return Text(title=f"Lahenenud: {told.title}, kaebusi on jälle umbes nagu tavaliselt", body=body)
+def _unheard(t: Tongue, alert: Alert) -> list[str]:
+    signal, sources = alert.signal, ", ".join(short(source) for source in alert.signal.sources)
+    if signal.onset_at is None:
+        fail = t.say("These sources fail: {sources}.", sources=sources)
+    else:
+        since = t.clock(signal.onset_at, now=alert.updated_at)
+        fail = t.say("These sources fail since {time}: {sources}.", time=since, sources=sources)
+    return [
+        fail if sources else _came(t, alert),
+        t.say("What customers say there is not heard: silence is no good news."),
+        t.say("Check the sources (`listener sources`)."),
+    ]
 
 
-def _estonian_what(signal: Signal, brand: str) -> str:
-    strength = signal.strength
-    allowed = f", eelarve on {_percent(strength.budget)}" if strength is not None else ""
-    if not signal.mentions:
-        return (
-            f"{brand}: {_estonian_span(signal)} ei ole keegi midagi öelnud; halbu kogemusi on tavaliselt "
-            f"{_percent(signal.expected)}{allowed}."
-        )
-    return (
-        f"{brand}: {_estonian_span(signal)} räägib {signal.mentions} mainimisest halvast kogemusest "
-        f"{_percent(signal.observed)}, tavaliselt {_percent(signal.expected)}{allowed}."
+def _single(t: Tongue, signal: Signal, brand: str) -> str:
+    risk = known(signal.observed)
+    if risk is None or signal.reach is None:
+        return t.say("One mention of {brand} tells of a negative experience, and many may see it.", brand=brand)
+    return t.many(
+        "One mention of {brand} tells of a negative experience (risk {risk}) and may be seen by {count} person.",
+        "One mention of {brand} tells of a negative experience (risk {risk}) and may be seen by {count} people.",
+        signal.reach,
+        brand=brand,
+        risk=percent(risk),
     )
 
 
-def _estonian_volume(signal: Signal) -> list[str]:
-    strength = signal.strength
-    if strength is None or Channel.VOLUME not in signal.channels:
-        return []
-    return [f"Kaebusi tuli 3 tunniga {strength.volume_seen:.0f}, tavaliselt {_comma(_few(strength.volume_usual))}."]
+def _began(t: Tongue, alert: Alert) -> str:
+    onset_at = alert.signal.onset_at
+    if onset_at is None:
+        return _came(t, alert)
+    onset, came = t.clock(onset_at, now=alert.updated_at), t.clock(alert.started_at, now=alert.updated_at)
+    return t.say("It began at about {onset}; the alert came at {came}.", onset=onset, came=came)
 
 
-def _estonian_rate(signal: Signal) -> list[str]:
-    rate = _rate(signal)
-    if rate is None or rate.points is None or rate.points >= 0:
-        return []
-    within = "tunniga" if rate.per == "hour" else "ööpäevaga"
-    bounds = f"{_fall(rate.high)} kuni {_fall(rate.low)}"
-    return [f"Maine langes {within} {_fall(rate.points)} punkti ({bounds}); piir on {_comma(_few(rate.threshold))}."]
+def _came(t: Tongue, alert: Alert) -> str:
+    return t.say("The alert came at {came}.", came=t.clock(alert.started_at, now=alert.updated_at))
 
 
-def _estonian_burn(signal: Signal) -> list[str]:
-    found = _burn(signal)
-    if found is None:
-        return []
-    burn, gone = found
-    text = f"Eelarve kulub {_comma(f'{burn:.1f}')} korda lubatust kiiremini"
-    if gone is not None:
-        text += "; kuu eelarve on läbi" if gone <= 0 else f"; kuu eelarve saab läbi {_estonian_hours(gone)} pärast"
-    return [f"{text}."]
-
-
-def _estonian_sure(signal: Signal) -> list[str]:
-    strength = signal.strength
-    if strength is None or Channel.EVIDENCE not in signal.channels:
-        return []
-    return [f"Tõendite kaal on {_odds(strength.evidence)} ühe vastu; äratab {_odds(strength.limit)} ühe vastu."]
-
-
-def _estonian_market(told: Told) -> str:
+def _market(t: Tongue, told: Told) -> str:
     market = told.market
-    if market is None:
+    if market is None or market.verdict == "unknown":
         return ""
-    moving, still = _names(told, market.moving), _names(told, market.still)
+    moving = t.listed([short(told.names.get(brand, brand)) for brand in market.moving])
+    still = t.listed([short(told.names.get(brand, brand)) for brand in market.still])
     if market.verdict == "whole_market":
-        return f"Liigub kogu turg: sama juhtus ka konkurentidega ({moving})."
-    return (
-        f"See on ainult selle brändi mure ({still} ei muutunud)."
-        if not moving
-        else f"Konkurentidest liikus vaid {moving}."
+        return t.say("The whole market moves: {brands} too.", brands=moving) if moving else ""
+    if moving:
+        return t.say("Of its competitors only {brands} moved.", brands=moving)
+    return t.say("It is this brand alone: {brands} did not move.", brands=still) if still else ""
+
+
+def _start(t: Tongue, alert: Alert) -> str:
+    if not alert.evidence:
+        return ""
+    return t.many("Start with the linked mention.", "Start with the linked mentions.", len(alert.evidence))
+
+
+def _knowledge(t: Tongue, told: Told) -> list[str]:
+    """What to answer, and what helped before."""
+    sentences = []
+    if told.articles:
+        sentences.append(t.say('What to answer: the article "{article}".', article=short(told.articles[0])))
+    past = (
+        told.past if isinstance(told.past, str) or told.past is None else told.past.get(t.code, told.past.get(SOURCE))
     )
+    return [*sentences, past] if past else sentences
 
 
-def _estonian_span(signal: Signal) -> str:
-    """The judged stretch, in the genitive after "viimase"."""
-    hours, minutes = _span(signal)
-    if minutes:
-        return f"viimase {hours * MINUTES_PER_HOUR + minutes} minuti jooksul"
-    return "viimase tunni jooksul" if hours == 1 else f"viimase {hours} tunni jooksul"
-
-
-def _estonian_hours(hours: float) -> str:
-    return f"{hours:.0f} tunni" if hours < LONG_HOURS else f"{hours / DAY_HOURS:.0f} päeva"
-
-
-# ------------------------------------------------------------------------------------------------------------ numbers
-
-
-def _whole(told: Told) -> bool:
-    return told.market is not None and told.market.verdict == "whole_market"
-
-
-def _names(told: Told, brands: Sequence[str]) -> str:
-    return ", ".join(told.names.get(brand, brand) for brand in brands)
-
-
-def _rate(signal: Signal) -> Rate | None:
-    """The fall within the hour, where enough spoke in it, else within the day."""
-    if signal.strength is None:
-        return None
-    short = signal.window_end_at - signal.window_start_at <= timedelta(hours=1)
-    per = "hour" if short and signal.mentions >= RATE_MENTIONS else "day"
-    return next((rate for rate in signal.strength.rates if rate.per == per), None)
-
-
-def _burn(signal: Signal) -> tuple[float, float | None] | None:
-    strength: Strength | None = signal.strength
-    if strength is None or Channel.EVIDENCE not in signal.channels:
-        return None
-    burns = [burn for burn in (strength.burn_hour, strength.burn_day) if burn is not None]
-    return (max(burns), strength.gone_hours) if burns and max(burns) > 1 else None
-
-
-def _percent(share: float | None) -> str:
-    return "?" if share is None else f"{share:.0%}"
-
-
-def _number(count: int | None) -> str:
-    return "?" if count is None else f"{count:,}".replace(",", "\u202f")
-
-
-def _few(value: float) -> str:
-    return f"{value:.1f}" if value < 10 and round(value, 1) != round(value) else f"{value:.0f}"  # noqa: PLR2004
-
-
-def _comma(number: str) -> str:
-    """As Estonian writes decimals."""
-    return number.replace(".", ",")
-
-
-def _fall(points: float | None) -> str:
-    """A change of perception as a fall, never below nothing."""
-    return "?" if points is None else f"{max(0.0, -points):.0f}"
-
-
-def _odds(logarithm: float) -> str:
-    return f"{min(math.exp(min(logarithm, 50.0)), ODDS_MAX):,.0f}".replace(",", "\u202f")
-
-
-def _clock(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%H:%M")
-
-
-def _days(alert: Alert) -> int:
-    spoke_at = alert.signal.spoke_at or alert.started_at
-    return max(1, ((alert.ended_at or alert.updated_at) - spoke_at).days)
-
-
-def _hours(passed: timedelta) -> tuple[int, int]:
-    """Whole hours, and the minutes beyond them."""
-    return divmod(max(1, round(passed.total_seconds() / 60)), MINUTES_PER_HOUR)
-
-
-def _span(signal: Signal) -> tuple[int, int]:
-    return _hours(signal.window_end_at - signal.window_start_at)
-
-
-def _lasting(alert: Alert, hour_sign: str) -> str:
-    hours, minutes = _hours((alert.ended_at or alert.updated_at) - alert.started_at)
-    return f"{hours} {hour_sign} {minutes} min" if hours else f"{minutes} min"
+def _past(t: Tongue, brand: str, started_at: datetime, cause: str, helped: str) -> str:
+    """One sentence, or two; what people wrote then stands in it as they wrote it."""
+    day = t.day(started_at, year=True)
+    if cause and helped:
+        return t.say(
+            'A similar alert ({brand}, {day}): the cause was "{cause}"; what helped: "{helped}".',
+            brand=brand,
+            day=day,
+            cause=cause,
+            helped=helped,
+        )
+    if cause:
+        return t.say('A similar alert ({brand}, {day}): the cause was "{cause}".', brand=brand, day=day, cause=cause)
+    if helped:
+        return t.say('A similar alert ({brand}, {day}): what helped: "{helped}".', brand=brand, day=day, helped=helped)
+    return t.say("There was a similar alert ({brand}, {day}).", brand=brand, day=day)

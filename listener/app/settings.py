@@ -1,57 +1,51 @@
-"""The composition root: settings in, a wired application out. The only place that knows all the parts."""
+"""From the settings to the parts, one by one; nothing is opened here. Each raises ConfigError with every fault."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-import structlog
 from pydantic import ValidationError
-from rich.console import Console
-from rich.panel import Panel
 
 from listener import __version__
-from listener.alerts.console import show
 from listener.alerts.detection.rules import DEFAULT_RULES, RULE_TYPES, Deterioration, Rule
-from listener.alerts.mqtt.broker import EmbeddedBroker
-from listener.alerts.mqtt.receiver import MqttReceiver
-from listener.alerts.mqtt.watch import watch
-from listener.alerts.wire.payload import StatePayload
+from listener.alerts.oncall.policy import Policy, ReceiverKind, policy_of
+from listener.alerts.oncall.storm import Limits
+from listener.alerts.receivers.base import BaseReceiver
+from listener.alerts.receivers.registry import known_receivers
 from listener.config import Settings, load
 from listener.config.load import Schemas, plugged
-from listener.demo.site import DemoSite
-from listener.demo.story import load_story
-from listener.errors import ConfigError, Fault, QueryError, StoreError
-from listener.fetch import Fetcher, FetchPolicy
+from listener.config.references import reference_faults
+from listener.errors import ConfigError, Fault, QueryError
+from listener.fetch import FetchPolicy
 from listener.matching import Matcher, Spelling, compile_brand, parse
 from listener.matching.topics import Topics
-from listener.metrics import Metrics
-from listener.pipeline import Parts
-from listener.protocols import Receiver, Scorer
-from listener.sentiment.language import identify
-from listener.sentiment.scorer import load_scorer, on_thread
+from listener.protocols import Scorer
+from listener.sentiment.scorer import load_scorer
 from listener.sources.base import BaseSource
 from listener.sources.registry import known_types
-from listener.store import Database, migrate
+from listener.store import Database
 from listener.store.database import driver_url
-from listener.web import Check
 
-log = structlog.get_logger()
+MQTT = "mqtt"  # the name of the broker among the receivers
 
 
 def schemas() -> Schemas:
     """The plug-in types whose options the configuration may hold."""
-    return {"sources": known_types(), "rules": RULE_TYPES, "receivers": {}}
+    return {"sources": known_types(), "rules": RULE_TYPES, "receivers": known_receivers()}
 
 
 def load_settings(path: Path) -> Settings:
     """Read the configuration and check it as the daemon would, short of opening anything. Raises ConfigError."""
     settings = load(path, schemas())
-    builders: tuple[Callable[[Settings], object], ...] = (database_of, matcher_of, topics_of, policy_of, thresholds_of)
-    faults: list[Fault] = []
+    builders: tuple[Callable[[Settings], object], ...] = (
+        database_of,
+        matcher_of,
+        topics_of,
+        fetch_policy_of,
+        thresholds_of,
+    )
+    faults: list[Fault] = reference_faults(settings, receiver_kinds(settings))
     for build in builders:
         try:
             build(settings)
@@ -82,6 +76,30 @@ def database_of(settings: Settings) -> Database:
 def sources_of(settings: Settings) -> dict[str, BaseSource]:
     """The configured sources by name."""
     return cast("dict[str, BaseSource]", plugged(settings, "sources", schemas()))
+
+
+def receivers_of(settings: Settings) -> dict[str, BaseReceiver]:
+    """The configured receivers by name; the broker is not among them."""
+    return cast("dict[str, BaseReceiver]", plugged(settings, "receivers", schemas()))
+
+
+def receiver_kinds(settings: Settings) -> dict[str, ReceiverKind]:
+    """What every receiver can do, the broker's first."""
+    kinds = {} if settings.mqtt is None else {MQTT: ReceiverKind()}
+    for name, receiver in receivers_of(settings).items():
+        kinds[name] = ReceiverKind(bundled=receiver.bundled, repeated=receiver.repeated)
+    return kinds
+
+
+def policy_of_settings(settings: Settings) -> Policy:
+    """Who is told of what: the tables around alerts, over the receivers that there are."""
+    return policy_of(settings, receiver_kinds(settings))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """How many messages go out before the rest is folded into one."""
+    storm = settings.storm
+    return Limits(burst=storm.burst, per_hour=storm.per_hour, update=timedelta(minutes=storm.update_minutes))
 
 
 def rules_of(settings: Settings) -> list[Rule]:
@@ -161,7 +179,7 @@ def topics_of(settings: Settings) -> Topics:
     return Topics({name: brand.topics for name, brand in settings.brands.items()})
 
 
-def policy_of(settings: Settings) -> FetchPolicy:
+def fetch_policy_of(settings: Settings) -> FetchPolicy:
     """Our manners towards the sites that we poll. Raises ConfigError."""
     options = settings.fetch
     contact = f" (+{options.contact})" if options.contact else ""
@@ -198,118 +216,3 @@ def require_work(settings: Settings) -> None:
         raise ConfigError(
             [Fault(path=name, problem="none is configured", fix=f"add a table [{name}.NAME]") for name in lacking]
         )
-
-
-@dataclass(kw_only=True)
-class App:
-    """Everything that one daemon is made of."""
-
-    settings: Settings
-    database: Database
-    metrics: Metrics
-    parts: Parts
-    mqtt: MqttReceiver | None
-
-    def checks(self) -> dict[str, Check]:
-        """What must be well for the daemon to do its whole job."""
-
-        async def database() -> str | None:
-            try:
-                await self.database.ping()
-            except StoreError as error:
-                return str(error)
-            return None
-
-        async def mqtt() -> str | None:
-            return None if self.mqtt is None or self.mqtt.connected else "the broker is not connected"
-
-        return {"database": database, "mqtt": mqtt}
-
-    async def settle(self) -> None:
-        """Wait until the broker is connected, as long as one answer may take; without it what is due stays due."""
-        if self.mqtt is not None and self.settings.mqtt is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.mqtt.wait_connected(), self.settings.mqtt.timeout_secs)
-
-    def publish_states(self, states: Sequence[StatePayload]) -> None:
-        """Tell the broker how these brands stand now."""
-        if self.mqtt is not None:
-            self.mqtt.publish_states({state.brand: state for state in states})
-
-    def announce(self, address: str) -> None:
-        """Tell a person at a terminal where to look."""
-        if not self.settings.service.show_alerts:
-            return
-        options = self.settings.mqtt
-        broker = f"mqtt://{options.host}:{options.port}" if options else "none: alerts stay in the database"
-        lines = [f"metrics  {address}/metrics", f"broker   {broker}"]
-        if options:
-            lines.append(f"topics   {options.topic_prefix}/#")
-        if self.settings.demo is not None:
-            lines.append(f"site     http://127.0.0.1:{self.settings.demo.port}/")
-        Console(stderr=True).print(Panel("\n".join(lines), title="listener", title_align="left", expand=False))
-
-
-@contextlib.asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[App]:
-    """The application, with its database ready, its model loaded and its connections up, until the block ends.
-
-    Raises ConfigError and StoreError with what to do about it.
-    """
-    require_work(settings)
-    sources, rules, matcher, policy = (
-        sources_of(settings),
-        thresholds_of(settings),
-        matcher_of(settings),
-        policy_of(settings),
-    )
-    topics = topics_of(settings)
-    metrics = Metrics()
-    metrics.build(settings.scoring.model.name if settings.scoring.model else "bundled")
-    async with contextlib.AsyncExitStack() as stack:
-        scorer = await stack.enter_async_context(on_thread(lambda: scorer_of(settings)))
-        database = database_of(settings)
-        stack.push_async_callback(database.close)
-        await migrate.prepare(database, auto_upgrade=settings.database.auto_upgrade)
-        mqtt = await _mqtt(settings, stack)
-        metrics.mqtt_connected.set_function(lambda: float(mqtt is not None and mqtt.connected))
-        if settings.demo is not None:
-            site = DemoSite(load_story(), started_at=utc_now(), port=settings.demo.port, speed=settings.demo.speed)
-            await stack.enter_async_context(site)
-        fetcher = await stack.enter_async_context(Fetcher(policy))
-        receivers: dict[str, Receiver] = {} if mqtt is None else {"mqtt": mqtt}
-        parts = Parts(
-            database=database,
-            metrics=metrics,
-            fetcher=fetcher,
-            sources=sources,
-            brands=settings.brands,
-            matcher=matcher,
-            topics=topics,
-            identify=identify,
-            scorer=scorer,
-            rules=rules,
-            receivers=receivers,
-            now=utc_now,
-            lease_secs=settings.scoring.lease_secs,
-            batch_mentions=settings.scoring.batch_mentions,
-        )
-        yield App(settings=settings, database=database, metrics=metrics, parts=parts, mqtt=mqtt)
-
-
-async def _mqtt(settings: Settings, stack: contextlib.AsyncExitStack) -> MqttReceiver | None:
-    """The connection to the broker, and the broker itself where it is ours."""
-    options = settings.mqtt
-    if options is None:
-        log.warning("mqtt.missing", fix="add a table [mqtt]: without it alerts are kept but nobody is told")
-        return None
-    if options.broker == "embedded":
-        await stack.enter_async_context(EmbeddedBroker(options.host, options.port))
-    receiver = await stack.enter_async_context(
-        MqttReceiver(options, instance=settings.service.instance, version=__version__)
-    )
-    if settings.service.show_alerts:
-        console = Console()
-        watching = watch(options, on_event=lambda event: show(console, event, now=utc_now()))
-        stack.callback(asyncio.create_task(watching, name="watch").cancel)
-    return receiver

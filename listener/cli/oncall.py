@@ -1,0 +1,173 @@
+"""``listener oncall``: who is on call, and who would be told of an alert."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from listener.alerts.oncall.policy import Calendars, Policy, Told
+from listener.app import load_settings, policy_of_settings, utc_now
+from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, out, print_json, print_table
+from listener.config import Settings
+from listener.domain import Severity, Silence
+from listener.errors import ConfigError, Fault
+from listener.pipeline.calendars import Copy, calendars_of, fetch_calendar, refresh_calendars
+
+group = typer.Typer(help="Who is on call, and who would be told.", invoke_without_command=True)
+app.add_typer(group, name="oncall")
+
+ANY_RULE = ""  # a silence of one rule is not about all alerts of the brand
+
+AtOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"],
+        help="At that moment instead of now: 2026-12-24T20:00, in this computer's time zone unless it has an offset.",
+    ),
+]
+
+
+@group.callback()
+def oncall(
+    context: typer.Context, config: ConfigOption = DEFAULT_CONFIG, at: AtOption = None, json_: JsonOption = False
+) -> None:
+    """Show who is on call for each schedule, until when, and who is next."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = load_settings(config)
+    policy, moment = policy_of_settings(settings), _moment(at)
+    calendars = _calendars(policy, moment)
+    rows = [_row(policy, name, moment, calendars) for name in policy.schedules]
+    if json_:
+        for row in rows:
+            print_json(row)
+        return
+    if not rows:
+        out.print("No schedule is configured: add a table [schedules.NAME].", markup=False, highlight=False)
+        return
+    print_table(
+        ["schedule", "on call", "until", "next"],
+        [
+            (
+                row["schedule"],
+                _names(policy, row["people"]) + (" (fallback)" if row["fallback"] and row["people"] else ""),
+                _local(row["until"], policy.schedules[name].timezone),
+                _names(policy, row["next"]),
+            )
+            for name, row in zip(policy.schedules, rows, strict=True)
+        ],
+        title=f"{moment:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+@group.command()
+def route(
+    brand: Annotated[str, typer.Argument(help="A brand of the configuration.")],
+    severity: Annotated[Severity, typer.Argument(help="How severe the alert would be.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    at: AtOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show who would be told of an alert, in which order and after how many minutes, and what would hold it back."""
+    settings = load_settings(config)
+    if brand not in settings.brands:
+        fix = f"use one of: {', '.join(sorted(settings.brands)) or 'none is configured'}"
+        raise ConfigError([Fault(path=f"brands.{brand}", problem="is not in the configuration", fix=fix)])
+    policy, moment = policy_of_settings(settings), _moment(at)
+    silences = _silences(settings)
+    hold = policy.hold(brand, ANY_RULE, severity, moment, silences)
+    begins = policy.hold_ends_at(brand, ANY_RULE, severity, moment, silences) or moment
+    rows = policy.plan(brand, severity, begins, _calendars(policy, begins))
+    chosen = policy.escalation(brand, severity)
+    repeats = chosen.repeats_max if chosen is not None else 0
+    if json_:
+        print_json(
+            {
+                "brand": brand,
+                "severity": severity.value,
+                "at": moment,
+                "hold": None if hold is None else hold.value,
+                "held_until": None if hold is None else begins,
+                "steps": [_step(row) for row in rows],
+                "repeat_minutes": chosen.repeat_minutes if chosen is not None and repeats else None,
+                "repeats_max": repeats,
+            }
+        )
+        return
+    if hold is not None:
+        held = f"Held back by {hold.value.replace('_', ' ')} until {begins:%Y-%m-%d %H:%M} UTC"
+        out.print(f"{held}; this is what happens then:", highlight=False)
+    print_table(
+        ["after", "to", "on call", "receivers"],
+        [
+            (
+                f"{row.after_minutes:g} min",
+                ", ".join(row.names),
+                _names(policy, row.people) if row.people or row.gaps else "",
+                ", ".join(row.receivers) or "nobody",
+            )
+            for row in rows
+        ],
+        title=f"{severity.value} alert of {brand}, {moment:%Y-%m-%d %H:%M} UTC",
+    )
+    if not rows[0].receivers:
+        err.print("warning: no route is about such an alert", highlight=False, markup=False)
+    if chosen is not None and repeats:
+        repeated = f"Then all of them every {chosen.repeat_minutes:g} minutes, {repeats} times at most"
+        out.print(f"{repeated}, until somebody answers.", highlight=False)
+    for gap in dict.fromkeys(gap for row in rows for gap in row.gaps):
+        err.print(f"warning: nobody can be reached by way of {gap}", highlight=False, markup=False)
+
+
+def _row(policy: Policy, name: str, at: datetime, calendars: Calendars) -> dict[str, Any]:
+    duty = policy.duty(name, at, calendars)
+    after = () if duty.until_at is None else policy.duty(name, duty.until_at, calendars).people
+    return {
+        "schedule": name,
+        "people": duty.people,
+        "fallback": duty.fallback,
+        "until": duty.until_at,
+        "next": after,
+        "receivers": policy.reach((name,), at, calendars),
+    }
+
+
+def _step(row: Told) -> dict[str, Any]:
+    return {
+        "after_minutes": row.after_minutes,
+        "to": row.names,
+        "people": row.people,
+        "receivers": row.receivers,
+        "gaps": row.gaps,
+    }
+
+
+def _names(policy: Policy, people: Sequence[str]) -> str:
+    return ", ".join(policy.people[one].title if one in policy.people else one for one in people) or "nobody"
+
+
+def _local(at: datetime | None, zone: str) -> str:
+    return "" if at is None else f"{at.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
+
+
+def _moment(at: datetime | None) -> datetime:
+    return utc_now() if at is None else at.astimezone(UTC)
+
+
+def _silences(settings: Settings) -> Sequence[Silence]:  # noqa: ARG001 -- those of the database come here
+    """The silences that count; the configuration holds none."""
+    return ()
+
+
+def _calendars(policy: Policy, at: datetime) -> Calendars:
+    """The calendars as they are now, around ``at``; where one cannot be read that is said, and its fallback counts."""
+    copies: Mapping[str, Copy] = asyncio.run(refresh_calendars(fetch_calendar, policy, {}, at))
+    for name, copy in copies.items():
+        if copy.error is not None:
+            err.print(f"warning: the calendar of {name} {copy.error}", highlight=False, markup=False)
+    return calendars_of(copies)

@@ -1,0 +1,1 @@
+"""What to answer: articles, which of them fit an alert, and what past alerts teach. Pure but for reading the folder."""
