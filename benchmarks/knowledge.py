@@ -5,7 +5,7 @@
 The mentions in ``knowledge_set.toml`` are our own: 13 themes that an article answers and 12 that none does, each in
 Estonian, English and Russian; articles are in Estonian and English (those of ``config/knowledge`` and, for themes that
 it has none for, some of the set). Mentions in even places and half of the unanswered themes serve to choose the limits
-(``--fit`` prints what they should be: one alert in twenty that nothing answers may get an article); the others are
+(``--fit`` prints what they should be: one in fifty alerts that nothing answers may get an article); the others are
 reported. An alert is one mention, or any three of one theme and language. ``raw`` is the cosine of the model's last
 layer instead, as the scorer has it, at limits chosen the same way. ``--paragraphs`` compares mentions with the bodies
 of articles, too.
@@ -43,7 +43,7 @@ from listener.store.sources import SourceState
 SET = Path(__file__).with_name("knowledge_set.toml")
 ARTICLES = Path(__file__).parents[1] / "config" / "knowledge"
 LANGUAGES = ("et", "en", "ru")
-FALSE_MATCHES = 0.05  # of alerts that no article answers may get one, on the half that limits are chosen on
+FALSE_MATCHES = 0.02  # of alerts that no article answers may get one, on the half that limits are chosen on
 SIZES = (1, 3)
 
 Embed = Callable[[Sequence[str]], Floats]
@@ -163,7 +163,7 @@ def pairs(some: Sequence[Case]) -> Iterator[tuple[bool, float]]:
 
 def past(tuned: Sequence[Case], held: Sequence[Case]) -> None:
     """How well past alerts are told apart, at the limit in use and at the one that the other half suggests."""
-    apart = float(np.quantile([near for same, near in pairs(tuned) if not same], 1 - FALSE_MATCHES / 5))
+    apart = float(np.quantile([near for same, near in pairs(tuned) if not same], 1 - FALSE_MATCHES / 2))
     for limit in (LIMIT_PAST, apart):
         same = statistics.mean(near >= limit for alike, near in pairs(held) if alike)
         other = statistics.mean(near >= limit for alike, near in pairs(held) if not alike)
@@ -215,7 +215,7 @@ async def speed(rounds: int = 20, count: int = 200) -> None:
             shown = [one.id for one in kept[3 * number : 3 * number + 3]]
             start = time.perf_counter()
             advice = await adviser.advise(
-                database, shown, alert_id=f"a{number}", brand="b", topic=None, now=now + timedelta(days=1)
+                database, shown, alert_id=f"a{number}", brand="b", now=now + timedelta(days=1)
             )
             took.append(1000 * (time.perf_counter() - start))
             assert advice.memory is not None

@@ -94,6 +94,7 @@ class Daemon:
         self.refreshing = self._stage("refresh", lambda: refresh(parts))
         self.scoring = self._stage("score", lambda: score(parts), then=self.refreshing)
         self.digest = self._stage("digest", self._make_digest, idle_secs=DIGEST_SECS)
+        self.watching: Stage | None = None
         self.stages = [
             self.scoring,
             self.refreshing,
@@ -130,12 +131,15 @@ class Daemon:
             yield again
         if app.settings.watchdog is not None:
             every_secs = app.settings.watchdog.every_minutes * 60
-            yield self._stage("watchdog", self._bark, idle_secs=every_secs)
+            self.watching = self._stage("watchdog", self._bark, idle_secs=every_secs)
+            yield self.watching
         if any(schedule.start is None for schedule in app.settings.schedules.values()):
             yield self._stage("calendars", self._read_calendars, idle_secs=CALENDAR_SECS)
 
     async def _evaluate(self) -> int:
         evaluation = await evaluate(self.app.parts)
+        if self.evaluated_at is None and self.watching is not None:
+            self.watching.wake.set()  # it waits for the first look
         self.evaluated_at = self.app.parts.now()
         self.app.publish_states(evaluation.states)
         if evaluation.told:
@@ -209,6 +213,7 @@ class Daemon:
             while await stage.once():
                 pass
         await self.app.settle()
+        await self.acting.once()
         await self.evaluation.once()
         await self.telling.once()
         for stage in self.deliveries:

@@ -7,7 +7,20 @@ from typing import Literal
 import structlog
 
 # Libraries that log every request or job at info: their news is in our events already.
-CHATTY = ("httpx2", "httpcore2", "apscheduler", "alembic", "uvicorn", "asyncio", "aiosqlite", "amqtt", "transitions")
+CHATTY = (
+    "httpx2",
+    "httpcore2",
+    "apscheduler",
+    "alembic",
+    "uvicorn",
+    "asyncio",
+    "aiosqlite",
+    "amqtt",
+    "transitions",
+    "requests",
+    "urllib3",
+    "apprise",
+)
 
 
 def configure(log_format: Literal["console", "json"], log_level: str) -> None:

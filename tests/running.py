@@ -2,26 +2,45 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import PrivateAttr
 
 from listener.alerts.detection.rules import Blind, Deterioration, HighRisk, Rule
+from listener.alerts.oncall.events import event_of
 from listener.alerts.oncall.policy import Policy, ReceiverKind
-from listener.alerts.wire.payload import StatePayload
+from listener.alerts.wire.oncall import ActionPayload
+from listener.alerts.wire.payload import StatePayload, alert_payload, as_json
 from listener.config import Brand
-from listener.domain import Assessment, Checkpoint, Notification, Page, PollResult, RawMention
+from listener.domain import (
+    Act,
+    Action,
+    Alert,
+    AlertState,
+    Assessment,
+    Checkpoint,
+    Notification,
+    Page,
+    PollResult,
+    RawMention,
+    Reason,
+    Resolution,
+    Severity,
+    Via,
+    stable_id,
+)
 from listener.errors import DeliveryError, ScoringError, SourceError
 from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher, compile_brand
 from listener.metrics import Metrics
-from listener.pipeline import Evaluation, Parts, deliver, evaluate, poll, refresh, score, tell
+from listener.pipeline import Evaluation, Parts, act, deliver, evaluate, poll, refresh, score, tell
 from listener.protocols import Fetch, Languages
 from listener.sentiment.scorer import on_thread
 from listener.sources.base import BaseSource
-from listener.store import Database
+from listener.store import Database, actions, alerts, events
+from tests import alerting
 from tests.mentions import NOW, assessment
 
 
@@ -209,3 +228,68 @@ async def turned(at: Bench) -> None:
     await at.polled()
     await at.work()
     at.clock[0] += timedelta(minutes=5)
+
+
+# ----------------------------------------------------------------------------------------------- as if the rules looked
+
+
+async def decided(at: Bench, *brands: str, market: Sequence[str] = (), **changes: Any) -> list[Alert]:
+    """As if the rules had just decided that these fire, each with its event."""
+    found = []
+    async with at.parts.database.writing() as connection:
+        for brand in brands:
+            one = alerting.alert(brand=brand, **{"started_at": at.clock[0], "updated_at": at.clock[0], **changes})
+            await _decide(at, connection, one, Reason.FIRST, [other for other in market if other != brand])
+            found.append(one)
+    return found
+
+
+async def worsened(at: Bench, before: Alert) -> Alert:
+    """It has become critical."""
+    one = replace(before, severity=Severity.CRITICAL, seq=before.seq + 1, updated_at=at.clock[0])
+    async with at.parts.database.writing() as connection:
+        await _decide(at, connection, one, Reason.WORSENED)
+    return one
+
+
+async def ended(at: Bench, *before: Alert) -> list[Alert]:
+    """The rules have seen that these are over."""
+    now = at.clock[0]
+    found = [
+        replace(
+            one,
+            state=AlertState.RESOLVED,
+            seq=one.seq + 1,
+            updated_at=now,
+            ended_at=now,
+            resolution=Resolution.RECOVERED,
+        )
+        for one in before
+    ]
+    async with at.parts.database.writing() as connection:
+        for one in found:
+            await _decide(at, connection, one, Reason.RESOLVED)
+    return found
+
+
+async def _decide(at: Bench, connection: Any, one: Alert, reason: Reason, market: Sequence[str] = ()) -> None:
+    payload = alert_payload(one, reason, title=at.parts.title(one.brand), evidence=(), now=at.clock[0])
+    event = event_of(one, reason, payload=as_json(payload), now=at.clock[0], market=market)
+    await alerts.write(connection, at.parts.database.dialect, one)
+    await events.write(connection, at.parts.database.dialect, [event])
+
+
+async def asked(at: Bench, target: str, do: Act = Act.ACK, *, seq: int | None = 1, **changes: Any) -> Action:
+    """Somebody asks for something; nobody has handled it."""
+    known = stable_id("action", do.value, target)
+    values: dict[str, Any] = {"id": known, "by": "mari", "via": Via.CLI, "at": at.clock[0]}
+    action = Action(target=target, act=do, seq=seq, **{**values, **changes})
+    await actions.put(at.parts.database, action)
+    return action
+
+
+async def answered(at: Bench, target: str, do: Act = Act.ACK, *, seq: int | None = 1, **changes: Any) -> ActionPayload:
+    """Somebody asks for something, and it is handled; what became of it."""
+    await asked(at, target, do, seq=seq, **changes)
+    (found,) = await act(at.parts)
+    return found

@@ -5,8 +5,9 @@
 The finished model is taught to tell content from discontent, and its last layer says little else. Its lower layers
 still hold what the encoder knew that it began as. One linear map on the means of ``LAYERS`` is fitted (ridge) so that
 it says of our own mentions what multilingual-e5-small says of them: its sentence embedding, centred in each language
-(all embeddings point the same way, and those of a language the same way again) and half whitened. The graph is ``model.onnx`` cut off above the highest of these layers, over the same
-weights; it notes their SHA-256, so that it is never used with others.
+(all embeddings point the same way, and those of a language the same way again) and half whitened. The graph is
+``model.onnx`` cut off above the highest of these layers, over the same weights; it notes their SHA-256, so that it is
+never used with others.
 """
 
 import argparse

@@ -143,6 +143,9 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         others = await stack.enter_async_context(opened_others(settings, database))
         receivers: dict[str, Receiver] = {**({} if mqtt is None else {MQTT: mqtt}), **others}
         signer = await signer_of(database)
+        adviser = Adviser(settings.knowledge, scorer)
+        # The first alert must not wait for the articles to be read.
+        stack.callback(asyncio.create_task(adviser.warm(), name="warm").cancel)
         calendars: dict[str, Calendar] = {}
         reach = Reach(policy, calendars, on_gap=lambda name: metrics.calls_unreachable.labels(name=name).inc())
         parts = Parts(
@@ -162,7 +165,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             reach=reach,
             answer=Answers(settings, policy, signer),
             links=settings.http.public_url is not None,
-            adviser=Adviser(settings.knowledge, scorer),
+            adviser=adviser,
             now=utc_now,
             lease_secs=settings.scoring.lease_secs,
             batch_mentions=settings.scoring.batch_mentions,

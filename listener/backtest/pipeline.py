@@ -12,19 +12,24 @@ from datetime import timedelta
 
 from listener.aggregate import FINE_SECS, window_start
 from listener.alerts.detection.rules import Rule
+from listener.alerts.oncall.policy import Policy, ReceiverKind
 from listener.backtest.history import SOURCE, History, stored
 from listener.backtest.replay import AFTER, Heard
 from listener.domain import Frozen, Notification
 from listener.fetch import Fetcher, FetchPolicy
 from listener.matching import Matcher
 from listener.metrics import Metrics
-from listener.pipeline import Parts, deliver, evaluate, refresh, score
+from listener.pipeline import Parts, deliver, evaluate, refresh, score, tell
 from listener.sentiment.scorer import ThreadedScorer
 from listener.store import Database, mentions, migrate
 from listener.store.sources import SourceState
 
 STORE_AT_A_TIME = 500
 SCORE_AT_A_TIME = 512
+
+
+# What the rules decided is wanted, each by itself and once.
+EVERYTHING = Policy(receivers={SOURCE: ReceiverKind(bundled=False, repeated=False)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,7 @@ class Collector:
 async def run(plan: Plan) -> dict[str, list[Heard]]:
     """Run the history through the pipeline, in a database of its own that is thrown away; what was heard, by brand."""
     with tempfile.TemporaryDirectory(prefix="listener-backtest-") as folder:
-        database = Database(f"sqlite:///{folder}/listener.db")
+        database = Database(f"sqlite:///{folder}/listener.db", durable=False)
         try:
             await migrate.upgrade(database)
             async with plan.scorer() as scorer:
@@ -86,6 +91,7 @@ async def _replay(plan: Plan, database: Database, scorer: ThreadedScorer) -> Non
             for name, brand in history.brands.items()
         },
         receivers={SOURCE: Collector(plan.on_alert)},
+        policy=EVERYTHING,
         now=lambda: clock[0],
         batch_mentions=SCORE_AT_A_TIME,
     )
@@ -109,6 +115,7 @@ async def _replay(plan: Plan, database: Database, scorer: ThreadedScorer) -> Non
         clock[0] = first + timedelta(seconds=tick * plan.tick_secs)
         evaluation = await evaluate(parts)
         if evaluation.told:
+            await tell(parts)
             while await deliver(parts, SOURCE):
                 pass
         plan.on_progress("evaluated", tick, ticks)

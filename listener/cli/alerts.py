@@ -222,5 +222,5 @@ async def _one(settings: Settings, start: str) -> tuple[Alert, Response | None, 
 async def about(database: Database, alert_id: str) -> tuple[Response | None, list[Handled], list[Sending]]:
     """How people respond to an alert, what they did, and what was sent; of the bundle that names it too."""
     response = (await responses.of(database, [alert_id])).get(alert_id)
-    told_in = [response.bundle] if response is not None and response.bundle else []
+    told_in = await responses.bundles_of(database, alert_id)
     return response, await actions.of(database, alert_id, *told_in), await sendings.of(database, alert_id, *told_in)

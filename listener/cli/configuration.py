@@ -9,6 +9,7 @@ from listener.app import load_settings, require_work, rules_of, sources_of
 from listener.cli.root import DEFAULT_CONFIG, JsonOption, app, err, out, print_json
 from listener.config.starter import Starter, starter
 from listener.errors import ConfigError
+from listener.knowledge.library import check_folder
 from listener.sentiment.scorer import check_model
 
 
@@ -21,6 +22,7 @@ def check_config(
         settings = load_settings(file)
         require_work(settings)
         check_model(settings.scoring.model, settings.scoring.labels)
+        check_folder(settings.knowledge.folder, settings.brands)
     except ConfigError as error:
         if not json_:
             raise

@@ -17,10 +17,10 @@ from listener.alerts.wire.payload import record_of
 from listener.alerts.words.languages import LANGUAGES
 from listener.alerts.words.proof_texts import sentences
 from listener.app import database_of, load_settings
+from listener.cli.alerts import only
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
 from listener.config import Settings
 from listener.domain import Alert, Evidence, Vote
-from listener.errors import ConfigError, Fault
 from listener.pipeline.picture import chart_of
 from listener.store import Database, alerts, ledger
 
@@ -58,7 +58,7 @@ async def _explained(
 ) -> tuple[Alert, Record | None, tuple[Check, ...], Chart | None, list[Evidence]]:
     database = database_of(settings)
     try:
-        found = _only(await alerts.by_id(database, start), start)
+        found = only(await alerts.by_id(database, start), start)
         record = record_of(found)
         weighty = () if record is None or record.proof is None else [one.mention for one in record.proof.top]
         links = await alerts.links(database, [*found.evidence, *weighty])
@@ -68,13 +68,6 @@ async def _explained(
         return found, record, check(record, counted, recent), await chart_of(database, found, record), links
     finally:
         await database.close()
-
-
-def _only(found: list[Alert], start: str) -> Alert:
-    if len(found) == 1:
-        return found[0]
-    problem = "no alert has this id" if not found else f"{len(found)} alerts have ids that begin like this"
-    raise ConfigError([Fault(path=f"alert {start}", problem=problem, fix="see `listener alerts list --json`")])
 
 
 async def _votes(database: Database, brand: str, record: Record) -> tuple[list[Vote], list[Vote]]:

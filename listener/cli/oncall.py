@@ -9,16 +9,18 @@ from zoneinfo import ZoneInfo
 import typer
 
 from listener.alerts.oncall.policy import Calendars, Policy, Told
-from listener.app import load_settings, policy_of_settings, utc_now
+from listener.app import database_of, load_settings, policy_of_settings, utc_now
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, out, print_json, print_table
 from listener.config import Settings
 from listener.domain import Severity, Silence
-from listener.errors import ConfigError, Fault
+from listener.errors import ConfigError, Fault, StoreError
 from listener.pipeline.calendars import Copy, calendars_of, fetch_calendar, refresh_calendars
+from listener.store import silences
 
 group = typer.Typer(help="Who is on call, and who would be told.", invoke_without_command=True)
 app.add_typer(group, name="oncall")
 
+SILENCES = 500  # that are looked at, those that end last
 ANY_RULE = ""  # a silence of one rule is not about all alerts of the brand
 
 AtOption = Annotated[
@@ -79,9 +81,9 @@ def route(
         fix = f"use one of: {', '.join(sorted(settings.brands)) or 'none is configured'}"
         raise ConfigError([Fault(path=f"brands.{brand}", problem="is not in the configuration", fix=fix)])
     policy, moment = policy_of_settings(settings), _moment(at)
-    silences = _silences(settings)
-    hold = policy.hold(brand, ANY_RULE, severity, moment, silences)
-    begins = policy.hold_ends_at(brand, ANY_RULE, severity, moment, silences) or moment
+    muted = _silences(settings, moment)
+    hold = policy.hold(brand, ANY_RULE, severity, moment, muted)
+    begins = policy.hold_ends_at(brand, ANY_RULE, severity, moment, muted) or moment
     rows = policy.plan(brand, severity, begins, _calendars(policy, begins))
     chosen = policy.escalation(brand, severity)
     repeats = chosen.repeats_max if chosen is not None else 0
@@ -159,9 +161,21 @@ def _moment(at: datetime | None) -> datetime:
     return utc_now() if at is None else at.astimezone(UTC)
 
 
-def _silences(settings: Settings) -> Sequence[Silence]:  # noqa: ARG001 -- those of the database come here
-    """The silences that count; the configuration holds none."""
-    return ()
+def _silences(settings: Settings, at: datetime) -> Sequence[Silence]:
+    """The silences that may count at ``at``."""
+
+    async def read() -> list[Silence]:
+        database = database_of(settings)
+        try:
+            return [one for one in await silences.recent(database, limit=SILENCES) if one.ends_at > at]
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(read())
+    except StoreError as error:  # the policy can be asked before there is a database
+        err.print(f"warning: silences are not known: {error}", highlight=False, markup=False)
+        return ()
 
 
 def _calendars(policy: Policy, at: datetime) -> Calendars:

@@ -339,6 +339,7 @@ def _options_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
 
 
 def suggestion(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+    """What to do about a name that is not known: the one that is nearest, or all there are."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

@@ -157,7 +157,7 @@ class ScoringOptions(Options):
 
 
 class HttpOptions(Options):
-    """Metrics and health over HTTP."""
+    """Metrics, health, and answers to alerts over HTTP."""
 
     host: Annotated[str, Field(description="Address to listen on; keep it inside.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port; 0 takes a free one and logs it.")] = 9464

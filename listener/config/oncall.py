@@ -64,7 +64,7 @@ class Step(Options):
     """One step of the chain."""
 
     to: Annotated[tuple[Slug, ...], Field(min_length=1, description="Receivers, people or schedules.")]
-    after_minutes: Annotated[float, Field(ge=0.0, le=60 * 24, description="After the alert was first told.")] = 0.0
+    after_minutes: Annotated[float, Field(ge=0.0, le=60 * 24, description="After the newest event was told.")] = 0.0
 
 
 class Escalation(Options):

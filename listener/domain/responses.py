@@ -141,8 +141,7 @@ class Response:
 
     ``told_seq`` is the last event that was told while it fired (0: none), ``receivers`` whom, ``messages`` how often
     that event. ``step`` is the next step of the chain, due at ``next_at``, and ``repeats`` how often it was repeated
-    since. ``escalated`` says that all of the chain was tried. An ack holds for the severity it was given at. ``bundle``
-    is the message about several alerts that named it last.
+    since. ``escalated`` says that all of the chain was tried. An ack holds for the severity it was given at.
     """
 
     alert_id: str
@@ -160,7 +159,6 @@ class Response:
     acked_severity: Severity | None = None
     assignee: str | None = None
     snoozed_until_at: datetime | None = None
-    bundle: str | None = None
     cause: str | None = None
     helped: str | None = None
     resolved_by: str | None = None

@@ -17,9 +17,9 @@ Floats = NDArray[np.float32]
 
 # Least nearness at which an article is shown: the mean over many mentions lies nearer to what they have in common
 # than one mention does, so one alone has to be nearer.
-LIMIT_MANY = 0.30
-LIMIT_ONE = 0.50
-TOPIC = 0.05  # a topic in common is worth so much
+LIMIT_MANY = 0.138
+LIMIT_ONE = 0.422
+TOPIC = 0.10  # worth of a topic in common: whoever wrote the article says by it which mentions it is for
 STEEPNESS = 12.0  # how fast, around its limit, a nearness becomes sure
 
 
@@ -103,7 +103,8 @@ def _reason(mentions: Floats, near: Floats, shown: Shelved, bar: float, topic: s
     """Why it fits, quoting the article only."""
     which = int(np.argmax((mentions @ shown.vectors.T).mean(axis=0)))
     chunk = shown.article.chunks()[which]
-    what = f"what this article's example «{chunk}» answers" if which else "what this article's title says"
+    title = "what this article's title says" if which == 0 else "what this article says"
+    what = f"what this article's example «{chunk}» answers" if which and shown.article.examples else title
     count = len(mentions)
     told = int((near >= bar).sum())
     who = "the mention speaks" if count == 1 else f"{told} of {count} mentions speak"

@@ -9,7 +9,7 @@ import numpy as np
 from listener.domain.memories import PastAlert
 from listener.knowledge.matching import STEEPNESS, Floats
 
-LIMIT_PAST = 0.45  # least nearness of two alerts; from `python -m benchmarks.knowledge --fit`
+LIMIT_PAST = 0.40  # least nearness of two alerts; from `python -m benchmarks.knowledge --fit`
 ROUGH = 0.1  # similarities that differ by less are alike: then what is known decides, and the brand
 
 

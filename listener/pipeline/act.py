@@ -112,15 +112,22 @@ async def _one(parts: Parts, connection: AsyncConnection, action: Action, now: d
 async def _resolve(parts: Parts, connection: AsyncConnection, ended: Alert, now: datetime, action: Action) -> None:
     """End an alert by hand. What was said until now counts no more: it comes back only for what is said from now on.
 
-    Raises Conflict when a decision about the brand came in between.
+    Raises Conflict when a decision about the brand came in between. One that is under way finds that the standing has
+    a new version, whichever rule it is about.
     """
-    if any(isinstance(rule, Deterioration) and rule.name == ended.rule for rule in parts.rules.get(ended.brand, ())):
-        kept = (await votes.kept(connection, [ended.brand])).get(ended.brand)
-        if kept is not None:
-            standing = standings.restarted(standings.from_json(kept.state))
-            restarted = replace(kept, version=kept.version + 1, state=standings.as_json(standing))
-            change = Change(brand=ended.brand, before=kept.version, kept=restarted)
-            await votes.stand(connection, parts.database.dialect, [change], now)
+    kept = (await votes.kept(connection, [ended.brand])).get(ended.brand)
+    if kept is not None and ended.rule != DRILL:
+        state = kept.state
+        rules = parts.rules.get(ended.brand, ())
+        if any(isinstance(rule, Deterioration) and rule.name == ended.rule for rule in rules):
+            state = standings.as_json(standings.restarted(standings.from_json(state)))
+        after = replace(kept, version=kept.version + 1, state=state)
+        change = Change(brand=ended.brand, before=kept.version, kept=after)
+        await votes.stand(connection, parts.database.dialect, [change], now)
+        # From here on nobody else decides; what was decided since the alert was read is seen now.
+        known = await alerts.one(connection, ended.id)
+        if known is None or known.seq != ended.seq - 1:
+            raise Conflict
     await _end(parts, connection, ended, now, action)
 
 

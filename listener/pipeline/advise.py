@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,7 +78,6 @@ class Adviser:
         *,
         alert_id: str,
         brand: str,
-        topic: str | None,
         now: datetime,
     ) -> Advice:
         """What goes with the alert ``alert_id`` of ``brand`` that shows ``mentions`` (ids, the most telling first).
@@ -87,7 +87,7 @@ class Adviser:
         """
         if not self._wanted() or not mentions:
             return Advice()
-        said = await memories.said(database, mentions[:MENTIONS_MAX])
+        said = await memories.said(database, mentions[:MENTIONS_MAX], brand=brand)
         try:
             read = await self._encoder.embed([one.text[:CHARS_MAX] for one in said]) if said else None
             shelved = await self._shelved() if said else []
@@ -99,6 +99,8 @@ class Adviser:
             return Advice()
         meant = np.stack(vectors)
         lang = main_language([one.lang for one in said])
+        topics = Counter(one.topic for one in said if one.topic is not None)
+        topic = topics.most_common(1)[0][0] if topics else None
         limit = self._options.articles_max
         found = match(meant, shelved, brand=brand, topic=topic, lang=lang, limit=limit)
         about = mean_of(meant)

@@ -76,10 +76,8 @@ async def _pointless(parts: Parts, notification: Notification) -> bool:
     """Whether it is the end of something that this receiver never heard of."""
     if notification.reason is not Reason.RESOLVED or notification.brand == SEVERAL:
         return False
-    response = (await responses.of(parts.database, [notification.alert_id])).get(notification.alert_id)
-    bundle = None if response is None else response.bundle
-    ids = [notification.alert_id, *([bundle] if bundle else [])]
-    return not await outbox.was_told(parts.database, notification.receiver, ids)
+    bundles = await responses.bundles_of(parts.database, notification.alert_id)
+    return not await outbox.was_told(parts.database, notification.receiver, [notification.alert_id, *bundles])
 
 
 async def _undelivered(parts: Parts, notification: Notification, error: DeliveryError) -> None:

@@ -44,7 +44,7 @@ async def make_digest(parts: Parts, options: DigestOptions) -> int:
             decided_at=now,
             due_at=now,
         )
-        for receiver in parts.receivers
+        for receiver in parts.policy.told("", Severity.INFO)
     ]
     made = await digests.save(parts.database, day.isoformat(), body, due, now=now)
     if made:

@@ -253,7 +253,7 @@ async def _advise(parts: Parts, alert: Alert, reason: Reason) -> Advice:
     if parts.adviser is None or reason is Reason.RESOLVED:
         return Advice()
     return await parts.adviser.advise(
-        parts.database, alert.evidence, alert_id=alert.id, brand=alert.brand, topic=None, now=alert.updated_at
+        parts.database, alert.evidence, alert_id=alert.id, brand=alert.brand, now=alert.updated_at
     )
 
 

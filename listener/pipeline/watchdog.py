@@ -21,14 +21,16 @@ LOOKS_MISSED = 5  # so many looks late, the rules do not look any more
 async def bark(
     parts: Parts, options: WatchdogOptions, *, instance: str, evaluated_at: datetime | None, tick_secs: float
 ) -> int:
-    """Make the sign due, unless the rules have stopped looking; how many.
+    """Make the sign due, unless the rules do not look yet, or have stopped looking; how many.
 
     A receiver that has not taken the last one gets no second: on its return it needs but one.
     """
     now = parts.now()
     late = timedelta(seconds=LOOKS_MISSED * tick_secs)
-    if evaluated_at is None or now - evaluated_at > late:
-        log.error("watchdog.silent", evaluated_at=None if evaluated_at is None else evaluated_at.isoformat())
+    if evaluated_at is None:
+        return 0
+    if now - evaluated_at > late:
+        log.error("watchdog.silent", evaluated_at=evaluated_at.isoformat())
         return 0
     every_secs = options.every_minutes * 60
     words = watchdog_words(instance, options.every_minutes)

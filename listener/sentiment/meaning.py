@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from listener.errors import ConfigError, Fault, ScoringError
 from listener.sentiment.batching import even_batches
 from listener.sentiment.bundled import WEIGHTS, Bundled, read_bundled
+from listener.sentiment.engine_onnx import session
 from listener.sentiment.reading import Floats, Reader, mean_embeddings, padded
 from listener.sentiment.windows import Window
 
@@ -25,7 +25,6 @@ GRAPH = "meaning.onnx"
 MADE_FOR = "weights"  # the graph's own note of the SHA-256 of the weights that its map was fitted to
 TOKENS_PER_BATCH = 256
 STEP = 8
-FATAL_ONLY = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class MeaningEncoder:
     def __init__(self, bundled: Bundled) -> None:
         self._pad = bundled.sizes.pad
         self._reader = Reader(bundled)
-        self._session = _session(bundled.path / GRAPH)
+        self._session = session(bundled.path / GRAPH, fix="install listener again")
         self._width: int = self._session.get_outputs()[0].shape[1]
         self.name = f"{bundled.name}/{_digest(bundled.path / GRAPH)[:12]}"
         made_for = self._session.get_modelmeta().custom_metadata_map.get(MADE_FOR)
@@ -88,18 +87,6 @@ class MeaningEncoder:
 def load_meaning() -> MeaningEncoder:
     """The encoder that comes with listener, whatever model scores; a second, and some 60 MB. Raises ConfigError."""
     return MeaningEncoder(read_bundled(None))
-
-
-def _session(graph: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = FATAL_ONLY
-    options.enable_mem_pattern = False
-    try:
-        return onnxruntime.InferenceSession(str(graph), sess_options=options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
-        problem = f"{graph} cannot be loaded: {' '.join(str(error).split())[:300]}"
-        raise _fault(problem, "install listener again") from error
 
 
 def _digest(file: Path) -> str:

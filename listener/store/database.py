@@ -33,9 +33,13 @@ def driver_url(url: str) -> URL:
 
 
 class Database:
-    """One pool of connections; ``reading`` and ``writing`` are the two ways in."""
+    """One pool of connections; ``reading`` and ``writing`` are the two ways in.
 
-    def __init__(self, url: str | URL) -> None:
+    ``durable``: a commit survives a power cut; not needed of a SQLite file that is thrown away.
+    """
+
+    def __init__(self, url: str | URL, *, durable: bool = True) -> None:
+        self._durable = durable
         self.url = driver_url(url) if isinstance(url, str) else url
         self.dialect = self.url.get_backend_name()
         self.engine = self._engine()
@@ -56,7 +60,8 @@ class Database:
             connection.isolation_level = None
             cursor = connection.cursor()
             # FULL: a commit survives a power cut, and so does "this page was sent".
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32000"):
+            synchronous = "FULL" if self._durable else "OFF"
+            for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "cache_size=-32000"):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 

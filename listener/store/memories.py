@@ -18,11 +18,12 @@ from listener.tables import action, alert, memory, mention, mention_brand, respo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What a mention says: its text with its title before it, and its language where it is known."""
+    """What a mention says: its text with its title before it, its language and its topic where they are known."""
 
     id: str
     text: str
     lang: str | None
+    topic: str | None = None
 
 
 async def write(connection: AsyncConnection, dialect: str, one: Memory) -> None:
@@ -51,13 +52,18 @@ async def recent(
     return [_past_alert(row, noted.get(row.id, ("", ""))) for row in rows]
 
 
-async def said(database: Database, mentions: Sequence[str]) -> list[Said]:
-    """What these mentions say, in the order given; those that are gone are left out."""
+async def said(database: Database, mentions: Sequence[str], *, brand: str) -> list[Said]:
+    """What these mentions say of ``brand``, in the order given; those that are gone are left out."""
+    about = and_(mention_brand.c.mention_row == mention.c.row, mention_brand.c.brand == brand)
     async with database.reading() as connection:
-        chosen = select(mention.c.uid, mention.c.title, mention.c.text, mention.c.lang)
-        rows = await connection.execute(chosen.where(mention.c.uid.in_(list(mentions))))
+        chosen = select(mention.c.uid, mention.c.title, mention.c.text, mention.c.lang, mention_brand.c.topic)
+        rows = await connection.execute(
+            chosen.select_from(mention).outerjoin(mention_brand, about).where(mention.c.uid.in_(list(mentions)))
+        )
         found = {
-            row.uid: Said(id=row.uid, text="\n".join(filter(None, (row.title, row.text))), lang=row.lang)
+            row.uid: Said(
+                id=row.uid, text="\n".join(filter(None, (row.title, row.text))), lang=row.lang, topic=row.topic
+            )
             for row in rows
         }
     return [found[uid] for uid in mentions if uid in found]

@@ -4,12 +4,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, or_, select, update
+from sqlalchemy import Row, Select, and_, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener import tables
 from listener.domain import OPENING, SEVERAL, Notification, Reason, Severity
 from listener.store.database import Database, chunks, insert_into
+
+# Serialises the daemons that take what is due to one receiver, on PostgreSQL, so that they keep its order.
+CLAIM_LOCK = 7_301_003
 
 
 async def enqueue(connection: AsyncConnection, dialect: str, notifications: Sequence[Notification]) -> None:
@@ -50,6 +53,10 @@ async def due(database: Database, receiver: str, *, now: datetime, lease_secs: f
     if database.dialect == "postgresql":
         picked = picked.with_for_update(skip_locked=True)
     async with database.writing() as connection:
+        if database.dialect == "postgresql":
+            # Skipping what another daemon is just taking must not mean overtaking it.
+            claiming = text("SELECT pg_advisory_xact_lock(:key, hashtext(:receiver))")
+            await connection.execute(claiming, {"key": CLAIM_LOCK, "receiver": receiver})
         rows = (await connection.execute(picked)).all()
         if rows:
             # The lease is the next due time: a claim whose owner died is simply due again.
@@ -100,13 +107,19 @@ async def depth(database: Database) -> tuple[int, datetime | None]:
 
 
 async def pending(connection: AsyncConnection, alert_ids: Iterable[str]) -> dict[str, frozenset[str]]:
-    """By alert, the receivers that a message about it still waits for."""
-    table = tables.notification.c
+    """By alert, the receivers that a message about it, alone or among others, still waits for."""
+    table, member = tables.notification.c, tables.bundle_member.c
     found: dict[str, set[str]] = {}
     for some in chunks(list(alert_ids)):
-        chosen = select(table.alert_id, table.receiver).where(table.alert_id.in_(some), table.open.is_(True))
-        for row in await connection.execute(chosen):
-            found.setdefault(row.alert_id, set()).add(row.receiver)
+        alone = select(table.alert_id, table.receiver).where(table.alert_id.in_(some), table.open.is_(True))
+        among = (
+            select(member.alert_id, table.receiver)
+            .join(tables.bundle_member, member.bundle == table.alert_id)
+            .where(member.alert_id.in_(some), table.open.is_(True))
+        )
+        for chosen in (alone, among):
+            for row in await connection.execute(chosen):
+                found.setdefault(row.alert_id, set()).add(row.receiver)
     return {alert_id: frozenset(receivers) for alert_id, receivers in found.items()}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.domain import Bundle, Response, Severity
 from listener.store.database import Database, chunks, insert_into, reading
-from listener.tables import bundle, response
+from listener.tables import bundle, bundle_member, response
 
 # One daemon at a time decides who is told: two that share a database must not both page.
 TELL_LOCK = 7_301_002
@@ -56,25 +56,33 @@ async def write(connection: AsyncConnection, dialect: str, responses: Sequence[R
 
 async def write_bundles(connection: AsyncConnection, dialect: str, bundles: Sequence[Bundle]) -> None:
     """Keep what bundles name, inside the caller's transaction; one that is there already stays as it is."""
-    if bundles:
-        await connection.execute(
-            insert_into(dialect, bundle).on_conflict_do_nothing(index_elements=["id"]),
-            [
-                {
-                    "id": one.id,
-                    "kind": one.kind,
-                    "at": one.at,
-                    "members": [[member.alert_id, member.seq] for member in one.members],
-                }
-                for one in bundles
-            ],
-        )
+    if not bundles:
+        return
+    await connection.execute(
+        insert_into(dialect, bundle).on_conflict_do_nothing(index_elements=["id"]),
+        [{"id": one.id, "kind": one.kind, "at": one.at} for one in bundles],
+    )
+    await connection.execute(
+        insert_into(dialect, bundle_member).on_conflict_do_nothing(index_elements=["bundle", "place"]),
+        [
+            {"bundle": one.id, "place": place, "alert_id": member.alert_id, "seq": member.seq}
+            for one in bundles
+            for place, member in enumerate(one.members)
+        ],
+    )
 
 
 async def members(connection: AsyncConnection, bundle_id: str) -> list[tuple[str, int]]:
     """The alerts that a bundle names, with the event of each; empty when there is no such bundle."""
-    found = (await connection.execute(select(bundle.c.members).where(bundle.c.id == bundle_id))).scalar()
-    return [(str(alert_id), int(seq)) for alert_id, seq in found or ()]
+    named = select(bundle_member.c.alert_id, bundle_member.c.seq).where(bundle_member.c.bundle == bundle_id)
+    return [(row.alert_id, row.seq) for row in await connection.execute(named.order_by(bundle_member.c.place))]
+
+
+async def bundles_of(where: Database | AsyncConnection, alert_id: str) -> list[str]:
+    """The ids of the bundles that name an alert."""
+    async with reading(where) as connection:
+        named = select(bundle_member.c.bundle).where(bundle_member.c.alert_id == alert_id).distinct()
+        return list((await connection.execute(named)).scalars())
 
 
 def _row(one: Response) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from listener.tables.columns import RowId, UtcDateTime, table_of
 from listener.tables.delivery import (
     ActionRow,
     AlertRow,
+    BundleMemberRow,
     BundleRow,
     DigestRow,
     EventRow,
@@ -34,6 +35,7 @@ __all__ = [
     "AssessmentRow",
     "BallotRow",
     "BlockRow",
+    "BundleMemberRow",
     "BundleRow",
     "DigestRow",
     "DirtyWindowRow",
@@ -58,6 +60,7 @@ __all__ = [
     "ballot",
     "block",
     "bundle",
+    "bundle_member",
     "digest",
     "dirty_window",
     "event",
@@ -96,5 +99,6 @@ response = table_of(ResponseRow)
 action = table_of(ActionRow)
 silence = table_of(SilenceRow)
 bundle = table_of(BundleRow)
+bundle_member = table_of(BundleMemberRow)
 setting = table_of(SettingRow)
 memory = table_of(MemoryRow)

@@ -115,7 +115,6 @@ class ResponseRow(SQLModel, table=True):
     __tablename__ = "response"
     __table_args__ = (
         Index("ix_response_open", "brand", sqlite_where=text("NOT closed"), postgresql_where=text("NOT closed")),
-        Index("ix_response_bundle", "bundle"),
     )
 
     alert_id: str = Field(primary_key=True, max_length=36)
@@ -133,7 +132,6 @@ class ResponseRow(SQLModel, table=True):
     acked_severity: str | None = None
     assignee: str | None = None
     snoozed_until_at: datetime | None = time_column()
-    bundle: str | None = None
     cause: str | None = None
     helped: str | None = None
     resolved_by: str | None = None
@@ -192,7 +190,18 @@ class BundleRow(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=36)
     kind: str
     at: datetime = time_column(nullable=False)
-    members: list[Any] | None = json_column()  # [[alert id, seq], ...]
+
+
+class BundleMemberRow(SQLModel, table=True):
+    """One event that a bundle names."""
+
+    __tablename__ = "bundle_member"
+    __table_args__ = (Index("ix_bundle_member_alert", "alert_id"),)
+
+    bundle: str = Field(primary_key=True, max_length=36)
+    place: int = Field(primary_key=True)  # in the order in which they are named
+    alert_id: str
+    seq: int
 
 
 class SettingRow(SQLModel, table=True):

@@ -43,7 +43,7 @@ def router(acting: Acting, guard: Guard) -> APIRouter:
         """One alert, who did what about it, and what was sent of it."""
         alert = await _alert(acting, alert_id)
         response = (await responses.of(database, [alert_id])).get(alert_id)
-        told_in = [response.bundle] if response is not None and response.bundle else []
+        told_in = await responses.bundles_of(database, alert_id)
         history = await actions.of(database, alert_id, *told_in)
         sent = await sendings.of(database, alert_id, *told_in)
         return AlertDetail(

@@ -52,9 +52,18 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("at", listener.tables.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("members", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_table(
+        "bundle_member",
+        sa.Column("bundle", sa.String(length=36), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("alert_id", sa.String(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("bundle", "place"),
+    )
+    with op.batch_alter_table("bundle_member", schema=None) as batch_op:
+        batch_op.create_index("ix_bundle_member_alert", ["alert_id"], unique=False)
     op.create_table(
         "event",
         sa.Column("row", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -107,7 +116,6 @@ def upgrade() -> None:
         sa.Column("acked_severity", sa.String(), nullable=True),
         sa.Column("assignee", sa.String(), nullable=True),
         sa.Column("snoozed_until_at", listener.tables.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("bundle", sa.String(), nullable=True),
         sa.Column("cause", sa.String(), nullable=True),
         sa.Column("helped", sa.String(), nullable=True),
         sa.Column("resolved_by", sa.String(), nullable=True),
@@ -117,7 +125,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("alert_id"),
     )
     with op.batch_alter_table("response", schema=None) as batch_op:
-        batch_op.create_index("ix_response_bundle", ["bundle"], unique=False)
         batch_op.create_index(
             "ix_response_open",
             ["brand"],
@@ -178,7 +185,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "ix_response_open", sqlite_where=sa.text("NOT closed"), postgresql_where=sa.text("NOT closed")
         )
-        batch_op.drop_index("ix_response_bundle")
 
     op.drop_table("response")
     op.drop_table("memory")
@@ -187,6 +193,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_event_alert")
 
     op.drop_table("event")
+    with op.batch_alter_table("bundle_member", schema=None) as batch_op:
+        batch_op.drop_index("ix_bundle_member_alert")
+
+    op.drop_table("bundle_member")
     op.drop_table("bundle")
     with op.batch_alter_table("action", schema=None) as batch_op:
         batch_op.drop_index("ix_action_target")

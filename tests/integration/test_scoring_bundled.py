@@ -18,7 +18,7 @@ from tests.bundled_golden import GOLDEN, documents, texts
 
 CLEAR = 0.3  # a lead that rounding activations to bytes cannot turn
 NEAR = 0.03  # what that rounding moves a probability by, on average
-DIGITS = 2e-3  # other processors add up floats in another order, and may round an activation to the next byte
+DIGITS = 1.5e-2  # other processors add up floats in another order, and may round an activation to the next byte
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ async def test_what_mentions_say_comes_in_the_order_asked(database: Database) ->
     first = mention("1", "It is late")
     state = SourceState(name="forum", fingerprint="f")
     await mentions.save_poll(database, [first, second], state, now=NOW)
-    found = await memories.said(database, [second.id, "gone", first.id])
+    found = await memories.said(database, [second.id, "gone", first.id], brand="bolt")
     assert [(one.id, one.text, one.lang) for one in found] == [
         (second.id, "Kiri\nKus on pakk?", "et"),
         (first.id, "It is late", "en"),

@@ -10,32 +10,29 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import paho.mqtt.client as paho
 from fastapi import FastAPI
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
 from sqlalchemy import text
 
-from listener.alerts.mqtt.watch import Message, Repeats, read
-from listener.alerts.wire.oncall import BundlePayload
 from listener.alerts.wire.payload import AlertPayload
 from listener.serving import serving
 from listener.store import Database
 from tests.acceptance.daemon import Daemon, daemon
 from tests.mosquitto import Mosquitto, mosquitto
+from tests.promises.on_call import Key, OnCall
 from tests.small_model import calibration, save_small_model
 
 PATIENCE_SECS = 120.0  # for what takes a few seconds on an idle machine
 SOURCES = 5  # polls of one are at least five seconds apart, so several take turns
 BRANDS = 400  # of which as many are written about as there is time for
 EVERY_SECS = 0.35  # from one complaint to the next
+LONG_SECS, SHORT_SECS = 6 * 3600, 60  # how long an alert stands
+SOON = 0.7  # how many of the faults come soon after a decision
 TIMEOUT_SECS = 1.5  # how long the daemon waits for the broker's answer
 ALLOWED = "topic readwrite #\n"
 DENIED = "topic read #\ntopic write listener/v1/chaos/#\ntopic write listener/v1/brand/+/state\n"  # but no alerts
@@ -43,15 +40,13 @@ DURABLE = "persistence true\npersistence_location {folder}/\nautosave_on_changes
 
 FAULTS = ("broker killed", "listener killed") * 3 + ("broker frozen", "alerts refused")
 
-Key = tuple[str, int]  # an event: its alert and its number
-
 
 def grave_model(folder: Path) -> Path:
     """A small model that finds a grave risk in whatever it reads; it needs no torch to run."""
     return save_small_model(folder, calibration={"default": calibration(shift={"risk": 50.0})})
 
 
-# ------------------------------------------------------------------------------------------------- who says and hears
+# -------------------------------------------------------------------------------------------------------- who speaks
 
 
 @dataclass
@@ -89,66 +84,6 @@ def brand_name(number: int) -> str:
     return f"Brandname{number:03}"
 
 
-class OnCall:
-    """Somebody on call, with a program that is not ours: a session that the broker keeps while they are away."""
-
-    def __init__(self, port: int) -> None:
-        self.raw: list[paho.MQTTMessage] = []
-        self.subscribed = False
-        self._client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2, client_id="oncall", protocol=paho.MQTTv5, reconnect_on_failure=True
-        )
-        self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = self._subscribe
-        self._client.on_subscribe = self._heard
-        self._client.on_message = self._keep
-        kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types all but this
-        kept.SessionExpiryInterval = 3600
-        self._client.connect_async("127.0.0.1", port, keepalive=5, clean_start=False, properties=kept)
-
-    @property
-    def messages(self) -> list[Message]:
-        """What came, in order, repeats included."""
-        return [found for message in list(self.raw) if (found := read(message.payload)) is not None]
-
-    @property
-    def received(self) -> set[Key]:
-        """The events that they know of: told one by one, or named in a bundle."""
-        found: set[Key] = set()
-        for message in self.messages:
-            if isinstance(message, AlertPayload):
-                found.add((message.alert_id, message.seq))
-            elif isinstance(message, BundlePayload):
-                found |= {(one.alert_id, one.seq) for one in message.alerts}
-        return found
-
-    @property
-    def told(self) -> list[AlertPayload]:
-        """The alerts of which they were told, without what came again."""
-        repeats = Repeats()
-        return [one for one in self.messages if isinstance(one, AlertPayload) and repeats.is_new(one)]
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator["OnCall"]:
-        """Hear, on a thread, and connect again and again."""
-        self._client.loop_start()
-        try:
-            yield self
-        finally:
-            self._client.disconnect()
-            self._client.loop_stop()
-
-    def _subscribe(self, client: paho.Client, *_: object) -> None:
-        topics = ("listener/v1/brand/+/alert/+", "listener/v1/+/alert/+", "listener/v1/+/digest")
-        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
-
-    def _heard(self, *_: object) -> None:
-        self.subscribed = True
-
-    def _keep(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
-        self.raw.append(message)
-
-
 # ------------------------------------------------------------------------------------------------------ what was found
 
 
@@ -161,6 +96,7 @@ class Kept:
     told: set[Key]  # events of which people were to be told
     brands: list[str]  # of the first events, with repetition
     open: int  # events and notifications that wait
+    firing: int
     dead: list[str]  # why notifications were given up
 
 
@@ -180,6 +116,7 @@ async def kept(database: Database) -> Kept:
             told=set(await rows("SELECT alert_id, seq FROM event WHERE outcome IN ('told', 'bundled')")),
             brands=[brand for (brand,) in await rows("SELECT brand FROM event WHERE seq = 1")],
             open=waiting[0][0],
+            firing=len(await rows("SELECT id FROM alert WHERE state = 'firing'")),
             dead=[error for (error,) in await rows("SELECT error FROM notification WHERE dead_at IS NOT NULL")],
         )
 
@@ -216,7 +153,7 @@ class Chaos:
         self._stack = contextlib.AsyncExitStack()
         self._daemon: Daemon | None = None
 
-    async def __aenter__(self) -> "Chaos":
+    async def __aenter__(self) -> Self:
         """Start the daemon."""
         await self._start()
         return self
@@ -228,7 +165,7 @@ class Chaos:
 
     async def inflict(self, fault: str) -> None:
         """One of ``FAULTS``, at a moment of chance; returns when what can be done about it was done."""
-        await asyncio.sleep(self._chance.uniform(0.0, 2.5))
+        await self._moment()
         decided = len((await kept(self.database)).events)
         self.decided.append(decided)
         self.moments.append(f"{time.monotonic() - self._began_at:6.1f} s  {decided:4} decided  {fault}")
@@ -253,14 +190,29 @@ class Chaos:
                 await eventually(lambda: self._count("mqtt.publish_refused") > before + 1)
                 self._allow(ALLOWED)
 
-    async def settle(self, on_call: OnCall, complaints: int) -> Kept:
-        """Wait until all that was written was decided, and nothing waits any more; what is kept then."""
-        async with asyncio.timeout(PATIENCE_SECS):
-            while True:
-                found = await kept(self.database)
-                if len(found.brands) >= complaints and not found.open and found.told <= on_call.received:
-                    return found
-                await asyncio.sleep(0.1)
+    async def _moment(self) -> None:
+        """Mostly soon after something was decided, when it is being told; else any time."""
+        if self._chance.random() < SOON:
+            before = self.decided[-1] if self.decided else 0
+            async with asyncio.timeout(PATIENCE_SECS):
+                while len((await kept(self.database)).events) <= before:
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(self._chance.uniform(0.0, 0.4))
+        else:
+            await asyncio.sleep(self._chance.uniform(0.0, 2.0))
+
+    async def settle(self, on_call: OnCall, complaints: int, *, over: bool) -> Kept:
+        """Wait until all that was written was decided and nothing waits any more; what is kept then.
+
+        With ``over`` all alerts must have ended too. What is lost does not come, so this gives up waiting in time.
+        """
+        until = time.monotonic() + PATIENCE_SECS
+        while True:
+            found = await kept(self.database)
+            done = len(found.brands) >= complaints and not found.open and not (over and found.firing)
+            if (done and found.told <= on_call.received) or time.monotonic() > until:
+                return found
+            await asyncio.sleep(0.1)
 
     @property
     def _running(self) -> Daemon:
@@ -287,10 +239,12 @@ async def eventually(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def unleash(folder: Path, model: Path, *, seed: int, rounds: int = 1, cooldown_secs: int = 21_600) -> Found:
+async def unleash(
+    folder: Path, model: Path, *, seed: int, rounds: int = 1, every_secs: float = EVERY_SECS, end: bool = False
+) -> Found:
     """Inflict all ``FAULTS`` so many times in an order and at moments of chance, while complaints keep coming.
 
-    With a short ``cooldown_secs`` (60 at least) the alerts also end meanwhile.
+    With ``end`` each alert ends after a minute, and that is to be told too.
     """
     chance = random.Random(seed)
     faults = [fault for _ in range(rounds) for fault in chance.sample(FAULTS, len(FAULTS))]
@@ -301,13 +255,14 @@ async def unleash(folder: Path, model: Path, *, seed: int, rounds: int = 1, cool
         outcry = Outcry()
         url = await stack.enter_async_context(serving(lambda _: outcry.application(), "127.0.0.1", 0))
         on_call = stack.enter_context(OnCall(broker.port).listening())
+        cooldown_secs = SHORT_SECS if end else LONG_SECS
         config = configuration(folder, url=url, model=model, port=broker.port, cooldown_secs=cooldown_secs)
         chaos = await stack.enter_async_context(Chaos(folder, config, broker, chance))
-        async with complaining(outcry):
+        async with complaining(outcry, every_secs):
             for fault in faults:
                 await chaos.inflict(fault)
         ended_at = time.monotonic()
-        found = await chaos.settle(on_call, len(outcry.reviews))
+        found = await chaos.settle(on_call, len(outcry.reviews), over=end)
         return Found(
             kept=found,
             received=on_call.received,
@@ -321,13 +276,13 @@ async def unleash(folder: Path, model: Path, *, seed: int, rounds: int = 1, cool
 
 
 @contextlib.asynccontextmanager
-async def complaining(outcry: Outcry) -> AsyncIterator[None]:
+async def complaining(outcry: Outcry, every_secs: float) -> AsyncIterator[None]:
     """A complaint every now and then, until the block ends."""
 
     async def go_on() -> None:
         while len(outcry.reviews) < BRANDS:
             outcry.write()
-            await asyncio.sleep(EVERY_SECS)
+            await asyncio.sleep(every_secs)
 
     task = asyncio.create_task(go_on())
     try:
@@ -338,10 +293,19 @@ async def complaining(outcry: Outcry) -> AsyncIterator[None]:
             await task
 
 
-def configuration(folder: Path, *, url: str, model: Path, port: int, cooldown_secs: int) -> Path:
-    """A configuration file: every alert is a message of its own."""
+def configuration(
+    folder: Path,
+    *,
+    url: str,
+    model: Path,
+    port: int,
+    cooldown_secs: int = LONG_SECS,
+    brands: int = BRANDS,
+    more: str = "",
+) -> Path:
+    """A configuration file, with ``more`` at its end: every alert is a message of its own."""
     path = folder / "listener.toml"
-    brands = "\n".join(f'[brands.b{number}]\nnames = ["{brand_name(number)}"]' for number in range(BRANDS))
+    followed = "\n".join(f'[brands.b{number}]\nnames = ["{brand_name(number)}"]' for number in range(brands))
     sources = "\n".join(
         f"""[sources.reviews{part}]
 type = "json_api"
@@ -385,8 +349,9 @@ past_max = 0
 [rules.high_risk]
 type = "high_risk"
 cooldown_secs = {cooldown_secs}
-{brands}
+{followed}
 {sources}
+{more}
 """,
         encoding="utf-8",
     )

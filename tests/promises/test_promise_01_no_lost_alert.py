@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.promises.chaos import FAULTS, grave_model, unleash
+from tests.promises.chaos import FAULTS, unleash
 
 SEED = 20261128
 
 
 @pytest.mark.timeout(400)
-async def test_promise_01_no_lost_alert(tmp_path: Path) -> None:
+async def test_promise_01_no_lost_alert(tmp_path: Path, model: Path) -> None:
     """Three kills of the broker, three of the daemon, a frozen broker, and a broker that refuses alerts for a while."""
-    found = await unleash(tmp_path, grave_model(tmp_path / "model"), seed=SEED)
+    found = await unleash(tmp_path, model, seed=SEED)
     assert found.received == found.kept.told
     assert found.kept.told == found.kept.events  # nothing was decided that nobody was to be told of
     assert found.kept.alerts == found.kept.events  # and nothing was decided without the event that tells of it

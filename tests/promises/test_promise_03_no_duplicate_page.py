@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +13,7 @@ from listener.pipeline import deliver, evaluate, tell
 from listener.store import Database, events
 from tests.mosquitto import ANYBODY, PATIENCE_SECS, mosquitto, until
 from tests.oncall import event
-from tests.promises.chaos import OnCall
+from tests.promises.on_call import OnCall
 from tests.promises.wired import complaint, following, names, over_mqtt, receiver, rows
 from tests.running import bench
 
@@ -84,7 +85,7 @@ async def test_promise_03_no_duplicate_page_from_an_event_that_is_dispatched_twi
 
 @pytest.mark.parametrize("changed", [{}, {"severity": Severity.WARNING}, {"reason": Reason.WORSENED}])
 async def test_promise_03_no_duplicate_page_from_an_event_that_is_kept_twice(
-    database: Database, changed: dict[str, object]
+    database: Database, changed: dict[str, Any]
 ) -> None:
     """An event is its alert and its number, whatever else is said of it: the first one stays."""
     first: Event = event()

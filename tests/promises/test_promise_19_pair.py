@@ -20,14 +20,14 @@ from tests.running import MINUTE, Bench, bench, voices
 
 SHIFT = timedelta(seconds=37)
 BEGINS = NOW + timedelta(minutes=3)
-PAST = voices("Bolt", 400, bad=40, at=NOW - timedelta(days=2), start=0, every=timedelta(hours=1))
-TURN = voices("Bolt", 30, bad=24, at=BEGINS + 30 * MINUTE, start=1000, every=MINUTE)
+PAST = voices("Bolt", 100, bad=10, at=NOW - timedelta(days=2), start=0, every=timedelta(hours=4))
+TURN = voices("Bolt", 15, bad=14, at=BEGINS + 15 * MINUTE, start=1000, every=MINUTE)
 
 
 @contextlib.asynccontextmanager
 async def fresh(template: bytes, file: Path) -> AsyncIterator[Bench]:
     """A listener with a database of its own."""
-    file.write_bytes(template)
+    file.write_bytes(template)  # noqa: ASYNC240 -- a test has nothing else to do
     database = Database(f"sqlite:///{file}")
     try:
         async with bench(database) as at:
@@ -41,7 +41,7 @@ async def live(at: Bench, stream: Sequence[RawMention], *, shift: timedelta, die
     at.clock[0] = NOW + shift
     await at.heard(*PAST)
     heard_until = NOW - timedelta(days=1)
-    end = max(one.published_at or NOW for one in stream) + 5 * MINUTE
+    end = max(one.published_at or NOW for one in stream) + 2 * MINUTE
     while at.clock[0] < end and (dies_at is None or at.clock[0] < dies_at):
         now = at.clock[0]
         new = [one for one in stream if heard_until < (one.published_at or NOW) <= now]
@@ -86,17 +86,17 @@ async def test_promise_19_pair_of_listeners_tells_once(
 
 async def test_promise_19_pair_of_which_one_is_dead_still_tells(tmp_path: Path, sqlite_template: bytes) -> None:
     """One dies before customers turn, or after it has told of it: the other one tells what it would have told."""
-    for number, dies_at in enumerate((BEGINS, BEGINS + 25 * MINUTE)):
+    for number, dies_at in enumerate((BEGINS, BEGINS + 3 * MINUTE)):
         async with (
             fresh(sqlite_template, tmp_path / f"one{number}.db") as one,
             fresh(sqlite_template, tmp_path / f"other{number}.db") as other,
         ):
-            await live(one, TURN, shift=timedelta(), dies_at=dies_at)
-            await live(other, TURN, shift=SHIFT)
+            await live(one, HEAVY, shift=timedelta(), dies_at=dies_at)
+            await live(other, HEAVY, shift=SHIFT)
             heard = told_once(one.inbox.taken, other.inbox.taken)
             assert len(one.inbox.taken) == number
-            assert len(other.inbox.taken) >= 1
-            assert [alert.reason.value for alert in heard].count("first") == 1
+            assert len(other.inbox.taken) == 1
+            assert [alert.reason.value for alert in heard] == ["first"]
 
 
 async def test_promise_19_pair_on_one_database_decides_once(database_url: str) -> None:

@@ -191,3 +191,8 @@ def test_the_articles_that_come_with_listener_are_good() -> None:
         assert len(article.body.splitlines()) >= 7
     assert len(by_id) >= 6
     assert all(languages == {"en", "et"} for languages in by_id.values())
+
+
+def test_without_examples_the_paragraphs_are_what_it_is_found_by(tmp_path: Path) -> None:
+    article = parse(tmp_path / "a.en.md", b"---\ntitle: x\n---\nSay sorry.\n\n\nLook for it.\n")
+    assert article.chunks() == ("x", "Say sorry.", "Look for it.")

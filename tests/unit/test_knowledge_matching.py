@@ -108,6 +108,11 @@ def test_the_title_may_be_what_fits() -> None:
     assert one.reason == "the mention speaks of what this article's title says"
 
 
+def test_an_article_without_examples_is_told_by_what_it_says() -> None:
+    (one,) = found(floats(FIRST), shelved("late", at(0.0, axis=2), FIRST, examples=(), body="It is late."))
+    assert one.reason == "the mention speaks of what this article says"
+
+
 @pytest.mark.parametrize(("lang", "shown"), [("et", "et"), ("en", "en"), ("ru", "en"), (None, "en")])
 def test_one_entry_an_article_in_the_language_of_most_mentions(lang: str | None, shown: str) -> None:
     versions = [late(0.9, lang="en"), late(0.7, lang="et", title="Pakk hilineb")]

@@ -166,10 +166,12 @@ class _Work:
         newest = chain[-1]
         response = self._response(newest)
         if newest.state is AlertState.RESOLVED:
-            if response.told_seq and not response.closed:
-                self._end(chain, response)
-            else:
+            if not response.told_seq or response.closed:
                 self._never_told(chain, response)
+            elif (hold := self._timed(newest)) is not None:
+                self._keep(chain, hold)  # that it is over can wait, too
+            else:
+                self._end(chain, response)
             return
         hold = self._hold(newest)
         if hold is not None:
@@ -179,9 +181,12 @@ class _Work:
         else:
             self._fire(chain, newest, response)
 
-    def _hold(self, event: Event) -> Hold | None:
+    def _timed(self, event: Event) -> Hold | None:
         policy, now = self._round.policy, self._round.now
-        hold = policy.hold(event.brand, event.rule, event.severity, now, self._round.silences)
+        return policy.hold(event.brand, event.rule, event.severity, now, self._round.silences)
+
+    def _hold(self, event: Event) -> Hold | None:
+        hold = self._timed(event)
         if hold is not None or event.severity is Severity.CRITICAL or event.brand not in self._pages:
             return hold
         # That a brand cannot be heard is news also beside a page.
@@ -229,8 +234,7 @@ class _Work:
             self._close(chain, "unneeded")
             self._responses[response.alert_id] = replace(response, closed=True)
             return
-        policy, now = self._round.policy, self._round.now
-        hold = policy.hold(last[0].brand, last[0].rule, last[0].severity, now, self._round.silences)
+        hold = self._timed(last[0])
         if hold is not None:
             self._keep(chain, hold)
         else:
@@ -248,8 +252,8 @@ class _Work:
         found = reminded(response, policy.escalation(brief.brand, brief.severity), now)
         wanted = self._round.reach(found.to) if found.to else response.receivers
         able = [one for one in wanted if policy.kind(one).repeated]
-        if found.to and not able:
-            self._responses[brief.alert_id] = found.response  # nobody is behind this step: on to the next one
+        if not able:
+            self._responses[brief.alert_id] = found.response  # there is nobody to ask: on to the next step
             return
         waiting = self._round.pending.get(brief.alert_id, frozenset())
         targets = tuple(one for one in able if one not in waiting)
@@ -348,9 +352,6 @@ class _Work:
                 members=tuple(Member(alert_id=tell.event.alert_id, seq=tell.event.seq) for tell in mine),
             )
             self._messages.append(Message(receiver=receiver, tells=mine, bundle=bundle, holds=holds, alone=alone))
-            for tell in mine:
-                known = self._responses.get(tell.event.alert_id, tell.before)
-                self._responses[tell.event.alert_id] = replace(known, bundle=bundle.id)
 
     # ------------------------------------------------------------------------------------------------ what to keep
 
@@ -360,9 +361,7 @@ class _Work:
         return kept or Response(alert_id=event.alert_id, brand=event.brand)
 
     def _told(self, tell: Tell, outcome: Outcome) -> None:
-        bundle = self._responses.get(tell.event.alert_id)
-        kept = tell.response if bundle is None else replace(tell.response, bundle=bundle.bundle)
-        self._responses[tell.event.alert_id] = kept
+        self._responses[tell.event.alert_id] = tell.response
         self._close(tell.chain, outcome)
 
     def _wait(self, tell: Tell) -> None:
