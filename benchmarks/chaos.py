@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.machine import machine
-from tests.promises.chaos import BRANDS, FAULTS, Found, grave_model, unleash
+from tests.promises.chaos import BRANDS, EVERY_SECS, FAULTS, Found, grave_model, unleash
 
 FAULT_SECS = 8.0  # what one takes, about
 
@@ -44,7 +44,7 @@ def main() -> int:
     options = parser.parse_args()
     print(machine(), flush=True)
     # As long as there are faults, there is something to lose.
-    every_secs = max(0.35, options.rounds * len(FAULTS) * FAULT_SECS / BRANDS)
+    every_secs = max(EVERY_SECS, options.rounds * len(FAULTS) * FAULT_SECS / BRANDS)
     with tempfile.TemporaryDirectory() as folder:
         model = grave_model(Path(folder) / "model")
         found = asyncio.run(

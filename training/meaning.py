@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -28,6 +27,7 @@ from tokenizers import Tokenizer
 from listener.errors import ScoringError
 from listener.sentiment.bundled import BUNDLED, WEIGHTS, read_bundled
 from listener.sentiment.bundled import GRAPH as WHOLE
+from listener.sentiment.engine_onnx import session
 from listener.sentiment.meaning import GRAPH, MADE_FOR
 from listener.sentiment.reading import Reader, padded
 from training import base, own
@@ -168,7 +168,7 @@ def features_of(said: Sequence[str], layers: Sequence[int]) -> tuple[list[int], 
     probe = BUNDLED / "probe.onnx"
     try:
         written(model, [(name, bundled.sizes.hidden) for name in names], probe)
-        session = onnxruntime.InferenceSession(str(probe), providers=["CPUExecutionProvider"])
+        probing = session(probe)
     finally:
         probe.unlink(missing_ok=True)
     reader, windows = Reader(bundled), []
@@ -182,7 +182,7 @@ def features_of(said: Sequence[str], layers: Sequence[int]) -> tuple[list[int], 
     for start in range(0, len(order), BATCH):
         group = order[start : start + BATCH]
         ids, mask = padded([window for _, window in group], len(group[-1][1].ids), bundled.sizes.pad)
-        found[start : start + len(group)] = np.concatenate(session.run(names, {"ids": ids, "mask": mask}), axis=1)
+        found[start : start + len(group)] = np.concatenate(probing.run(names, {"ids": ids, "mask": mask}), axis=1)
     return [place for place, _ in order], found
 
 

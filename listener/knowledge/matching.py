@@ -17,8 +17,8 @@ Floats = NDArray[np.float32]
 
 # Least nearness at which an article is shown: the mean over many mentions lies nearer to what they have in common
 # than one mention does, so one alone has to be nearer.
-LIMIT_MANY = 0.138
-LIMIT_ONE = 0.422
+LIMIT_MANY = 0.159
+LIMIT_ONE = 0.420
 TOPIC = 0.10  # worth of a topic in common: whoever wrote the article says by it which mentions it is for
 STEEPNESS = 12.0  # how fast, around its limit, a nearness becomes sure
 

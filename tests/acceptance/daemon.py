@@ -73,8 +73,10 @@ async def site() -> AsyncIterator[tuple[Site, str]]:
         yield running, url
 
 
-def configuration(folder: Path, *, url: str, model: Path, broker_port: int, database: str | None = None) -> Path:
-    """A configuration file for a fast daemon."""
+def configuration(
+    folder: Path, *, url: str, model: Path, broker_port: int, database: str | None = None, more: str = ""
+) -> Path:
+    """A configuration file for a fast daemon; ``more`` are tables of which it has none."""
     path = folder / "listener.toml"
     path.write_text(
         f"""
@@ -107,10 +109,25 @@ external_id = "id"
 text = "text"
 author = "by"
 published_at = "at"
+{more}
 """,
         encoding="utf-8",
     )
     return path
+
+
+def reachable(config: Path, port: int) -> None:
+    """Let people reach its HTTP side, so that messages bring links."""
+    text = config.read_text("utf-8")
+    config.write_text(text.replace("port = 0\n", f'port = {port}\npublic_url = "http://127.0.0.1:{port}"\n'), "utf-8")
+
+
+async def cli(config: Path, *arguments: str) -> tuple[int, str]:
+    """One ``listener`` command beside the daemon: its exit code, and what it printed."""
+    command = (sys.executable, "-m", "listener", *arguments, "--config", str(config))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    return process.returncode or 0, printed.decode()
 
 
 class Daemon:
@@ -186,12 +203,16 @@ class Subscriber:
         """The alert events, as they came over the wire, repeats included."""
         return [body for topic, _, body in self.messages if "/alert/" in topic]
 
-    async def alert(self, reason: str, *, within: float = START_SECS) -> dict[str, Any]:
-        """Wait for an alert event."""
+    async def alert(self, reason: str, *, within: float = START_SECS, **fields: Any) -> dict[str, Any]:
+        """Wait for an alert event, one with these fields."""
+        return await self.said("/alert/", within=within, reason=reason, **fields)
+
+    async def said(self, topic: str, *, within: float = START_SECS, **fields: Any) -> dict[str, Any]:
+        """Wait for a message with these fields on a topic that has ``topic`` in it."""
         async with asyncio.timeout(within):
             while True:
-                for body in self.alerts:
-                    if body["reason"] == reason:
+                for on, _, body in self.messages:
+                    if topic in on and body.items() >= fields.items():
                         return body
                 await asyncio.sleep(0.02)
 

@@ -70,7 +70,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def say(database: Database, *texts: str) -> list[str]:
     """Store mentions; their ids."""
-    kept = [mention(f"{abs(hash(text))}", text) for text in texts]
+    kept = [replace(mention(f"{abs(hash(text))}", text), topics={"bolt": "delivery"}) for text in texts]
     await mentions.save_poll(database, kept, SourceState(name="forum", fingerprint="f"), now=NOW)
     return [one.id for one in kept]
 

@@ -30,7 +30,7 @@ from tests.small_model import calibration, save_small_model
 PATIENCE_SECS = 120.0  # for what takes a few seconds on an idle machine
 SOURCES = 5  # polls of one are at least five seconds apart, so several take turns
 BRANDS = 400  # of which as many are written about as there is time for
-EVERY_SECS = 0.35  # from one complaint to the next
+EVERY_SECS = 0.8  # from one complaint to the next
 LONG_SECS, SHORT_SECS = 6 * 3600, 60  # how long an alert stands
 SOON = 0.7  # how many of the faults come soon after a decision
 TIMEOUT_SECS = 1.5  # how long the daemon waits for the broker's answer
@@ -166,7 +166,7 @@ class Chaos:
     async def inflict(self, fault: str) -> None:
         """One of ``FAULTS``, at a moment of chance; returns when what can be done about it was done."""
         await self._moment()
-        decided = len((await kept(self.database)).events)
+        decided = await self._count_decided()
         self.decided.append(decided)
         self.moments.append(f"{time.monotonic() - self._began_at:6.1f} s  {decided:4} decided  {fault}")
         match fault:
@@ -195,11 +195,15 @@ class Chaos:
         if self._chance.random() < SOON:
             before = self.decided[-1] if self.decided else 0
             async with asyncio.timeout(PATIENCE_SECS):
-                while len((await kept(self.database)).events) <= before:
-                    await asyncio.sleep(0.02)
+                while await self._count_decided() <= before:
+                    await asyncio.sleep(0.05)
             await asyncio.sleep(self._chance.uniform(0.0, 0.4))
         else:
             await asyncio.sleep(self._chance.uniform(0.0, 2.0))
+
+    async def _count_decided(self) -> int:
+        async with self.database.reading() as connection:
+            return int((await connection.execute(text("SELECT count(*) FROM event"))).scalar_one())
 
     async def settle(self, on_call: OnCall, complaints: int, *, over: bool) -> Kept:
         """Wait until all that was written was decided and nothing waits any more; what is kept then.
@@ -324,7 +328,7 @@ reach = "reach"
         f"""
 [service]
 instance = "chaos"
-tick_secs = 0.2
+tick_secs = 0.5
 log_format = "json"
 [database]
 url = "sqlite:///listener.db"

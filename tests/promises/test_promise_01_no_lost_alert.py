@@ -22,5 +22,5 @@ async def test_promise_01_no_lost_alert(tmp_path: Path, model: Path) -> None:
     assert len(told) == len(set(told)) == found.complaints
     # It was no chaos of one moment: alerts were decided before, between and after.
     assert len(found.moments) == len(FAULTS)
-    assert len(set(found.decided_at_faults)) >= 4
-    assert found.complaints >= 20
+    assert len(set(found.decided_at_faults)) >= len(FAULTS) / 2
+    assert found.complaints >= len(FAULTS)
