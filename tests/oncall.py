@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from listener.alerts.oncall.dispatch import Dispatched, Known, Message, Round, dispatch
+from listener.alerts.oncall.dispatch import dispatch
 from listener.alerts.oncall.policy import Policy, ReceiverKind
+from listener.alerts.oncall.rounds import Dispatched, Known, Message, Round
 from listener.alerts.oncall.storm import Bucket, Limits
 from listener.domain import AlertState, Brief, Event, Hold, Reason, Response, Severity, Silence, stable_id
 from tests.mentions import NOW

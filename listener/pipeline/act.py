@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from listener.alerts.detection import standing as standings
 from listener.alerts.detection.lifecycle import by_hand
 from listener.alerts.detection.rules import Deterioration
-from listener.alerts.oncall.dispatch import DRILL
 from listener.alerts.oncall.events import event_of
 from listener.alerts.oncall.respond import Handled, respond
+from listener.alerts.oncall.rounds import DRILL
 from listener.alerts.wire.oncall import ActionPayload
 from listener.alerts.wire.payload import Said, alert_payload, as_drill, as_json
 from listener.domain import Action, Alert, AlertState, Outcome, Reason, Resolution

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from listener.alerts.oncall import say
-from listener.alerts.oncall.dispatch import Message, Tell
 from listener.alerts.oncall.expiry import EXPIRY_SECS
+from listener.alerts.oncall.rounds import Message, Tell
 from listener.domain import (
     SEVERAL,
     AlertState,

@@ -9,7 +9,7 @@ import structlog
 from listener.alerts.detection.budget import BLOCK_TICKS, Block
 from listener.alerts.detection.drift import HISTORY_BLOCKS, Drift, digest, drift
 from listener.alerts.detection.sums import tick_of
-from listener.alerts.oncall.dispatch import DRILL
+from listener.alerts.oncall.rounds import DRILL
 from listener.alerts.wire.digest import DigestPayload, digest_payload, due_day
 from listener.alerts.wire.payload import as_json
 from listener.config import Brand

@@ -9,7 +9,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.alerts.oncall import say
-from listener.alerts.oncall.dispatch import Dispatched, Known, Round, dispatch
+from listener.alerts.oncall.dispatch import dispatch
+from listener.alerts.oncall.rounds import Dispatched, Known, Round
 from listener.alerts.oncall.storm import Bucket
 from listener.domain import Brief, Event, Notification, Response
 from listener.pipeline.parts import Parts

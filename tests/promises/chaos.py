@@ -195,7 +195,7 @@ class Chaos:
         if self._chance.random() < SOON:
             before = self.decided[-1] if self.decided else 0
             async with asyncio.timeout(PATIENCE_SECS):
-                while await self._count_decided() <= before:
+                while await self._count_decided() <= before:  # noqa: ASYNC110 -- another process
                     await asyncio.sleep(0.05)
             await asyncio.sleep(self._chance.uniform(0.0, 0.4))
         else:

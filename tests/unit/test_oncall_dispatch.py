@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from listener.alerts.oncall.dispatch import Message
+from listener.alerts.oncall.rounds import Message
 from listener.alerts.oncall.policy import ReceiverKind
 from listener.config.oncall import Escalation, Maintenance, QuietHours, Route, Step
 from listener.domain import AlertState, Hold, Reason, Severity, Silence, stable_id
@@ -206,6 +206,18 @@ def test_maintenance_holds_back_reminders_too() -> None:
     assert world.round(timedelta(minutes=30)).messages == []
     assert world.response().repeats == 0
     assert told(world.round(timedelta(minutes=95))) == [("mqtt", "repeat", "acme")]
+
+
+def test_that_a_silenced_alert_is_over_waits_too_and_nobody_is_reminded() -> None:
+    world = World()
+    world.fire("acme")
+    world.round()
+    world.silences = [silence(minutes=600)]
+    world.resolve("acme", 2)
+    assert world.round(HOUR).messages == []
+    assert world.response().next_at is None
+    world.silences = []
+    assert told(world.round(HOUR)) == [("mqtt", "resolved", "acme")]
 
 
 def test_a_page_inhibits_the_ticket_of_its_brand_only() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from listener.alerts.oncall.dispatch import Message, Tell
+from listener.alerts.oncall.rounds import Message, Tell
 from listener.alerts.oncall.events import event_of
 from listener.alerts.oncall.say import Target, notification, target
 from listener.alerts.wire import schemas

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from listener.alerts.oncall.dispatch import DRILL
 from listener.alerts.oncall.events import event_of
+from listener.alerts.oncall.rounds import DRILL
 from listener.alerts.wire.findings import Words
 from listener.alerts.wire.payload import alert_payload, as_drill, as_json
 from listener.alerts.words.languages import LANGUAGES, tongue

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from listener.alerts.oncall.dispatch import Message, Tell
+from listener.alerts.oncall.rounds import Message, Tell
 from listener.alerts.wire.findings import AnswerFindings, Words
 from listener.alerts.wire.oncall import BundleMember, BundlePayload
 from listener.alerts.wire.payload import as_json
