@@ -8,7 +8,7 @@ DEMO   := .cache/demo
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types contracts bench model clean
+.PHONY: help run test check lint format types contracts bench chaos model clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ contracts: $(VENV)/.dev ## Who may import whom
 
 bench: $(VENV)/.dev ## The figures of the README and the docs, measured on this machine
 	$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.dev ## Kill, freeze and refuse for some minutes: is any alert lost, or told twice? [ROUNDS=3] [SEED=1]
+	$(BIN)/python -m benchmarks.chaos --rounds $(or $(ROUNDS),3) --seed $(SEED)
 
 model: $(VENV)/.dev ## Make the bundled model anew: DATA=folder of the public sets [SEED=1] [START=model to go on from]; resumes
 	$(BIN)/python -m training.make --data "$(DATA)" --work .cache/model --seed $(SEED) $(if $(START),--start "$(START)") --install listener/sentiment/model

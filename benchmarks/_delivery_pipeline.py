@@ -90,7 +90,7 @@ async def decided_to_puback(alerts: int) -> list[float]:
             for number, brand in enumerate(brands, 1):
                 await at.heard(complaint(brand, at=utc_now()))
                 running.evaluation.wake.set()
-                await eventually(lambda count=number: len(on_call.raw) >= count)  # type: ignore[misc]
+                await eventually(lambda count=number: len(on_call.told) >= count)  # type: ignore[misc]
             await nothing_waits(at.parts.database)
         took = await rows(at.parts.database, TOOK)
     return [(_moment(sent_at) - _moment(decided_at)).total_seconds() for decided_at, sent_at in took]

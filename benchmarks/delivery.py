@@ -3,7 +3,8 @@
 ``python -m benchmarks.delivery [--rounds N] [--json]`` kills (SIGKILL) and freezes (SIGSTOP) a real Mosquitto without
 persistence, with default options. ``detected`` is from the death to the receiver's knowing of it, while nothing but
 heartbeats is said (an alert that is due finds out within ``timeout_secs``); ``converged`` is from the return to the
-broker's having the status and 100 states again.
+broker's having the status and 100 states again. Then alerts are followed from decision to PUBACK, and a backlog to its
+end (``benchmarks._delivery_pipeline``).
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import structlog
 
+from benchmarks._delivery_pipeline import pipeline_figures, print_pipeline
 from benchmarks.machine import machine
 from listener.alerts.mqtt.receiver import MqttReceiver
 from listener.alerts.wire.payload import StatePayload, state_payload
@@ -146,11 +148,14 @@ def main() -> int:
         for death, rounds in counts.items()
         if rounds > 0
     ]
+    pipeline = pipeline_figures()
     if options.json:
-        print(json.dumps({"machine": machine(), "brokers": [asdict(figure) for figure in figures]}))
+        brokers = [asdict(figure) for figure in figures]
+        print(json.dumps({"machine": machine(), "brokers": brokers, "pipeline": asdict(pipeline)}))
         return 0
     print(machine())
     print_deaths(figures)
+    print_pipeline(pipeline)
     return 0
 
 

@@ -38,9 +38,13 @@ async def deliver(parts: Parts, receiver_name: str) -> int:
     """
     receiver = parts.receivers[receiver_name]
     taken = 0
+    done: Notification | None = None  # taken, and to be noted with the next claim
     if receiver.connected:
         await _give_up_old(parts, receiver_name)
-    while receiver.connected and (notification := await _due(parts, receiver_name)) is not None:
+    while receiver.connected:
+        notification, done = await _due(parts, receiver_name, done), None
+        if notification is None:
+            break
         if await _pointless(parts, notification):
             await _die(parts, notification, UNTOLD, outcome="pointless")
             continue
@@ -49,7 +53,7 @@ async def deliver(parts: Parts, receiver_name: str) -> int:
         except DeliveryError as error:
             await _undelivered(parts, notification, error)
             continue
-        await outbox.sent(parts.database, notification, now=parts.now())
+        done = notification
         parts.metrics.notifications.labels(receiver=receiver_name, outcome="sent").inc()
         log.info(
             "notification.sent",
@@ -60,15 +64,19 @@ async def deliver(parts: Parts, receiver_name: str) -> int:
             seq=notification.seq,
         )
         taken += 1
+    if done is not None:
+        await outbox.sent(parts.database, done, now=parts.now())
     depth, oldest = await outbox.depth(parts.database)
     parts.metrics.outbox_depth.set(depth)
     parts.metrics.outbox_age.set((parts.now() - oldest).total_seconds() if oldest else 0.0)
     return taken
 
 
-async def _due(parts: Parts, receiver_name: str) -> Notification | None:
+async def _due(parts: Parts, receiver_name: str, done: Notification | None) -> Notification | None:
     """One at a time, so that the lease need only be as long as one attempt, and a killed daemon's is soon over."""
-    due = await outbox.due(parts.database, receiver_name, now=parts.now(), lease_secs=DELIVER_LEASE_SECS, limit=1)
+    due = await outbox.due(
+        parts.database, receiver_name, now=parts.now(), lease_secs=DELIVER_LEASE_SECS, limit=1, done=done
+    )
     return due[0] if due else None
 
 

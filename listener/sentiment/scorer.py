@@ -1,6 +1,7 @@
 """Scoring that survives: one bad text costs itself only, and a slow model does not hold up the daemon."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from listener.sentiment.directory import read_directory
 if TYPE_CHECKING:
     from listener.sentiment.meaning import MeaningEncoder, Meanings
 
+AGAIN_SECS = 60.0
 GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # made by the drivers of NVIDIA, of AMD, and by Windows for WSL
 
 
@@ -115,6 +117,7 @@ class ThreadedScorer:
         self._executor = executor
         self._load_encoder = load_encoder
         self._encoder: MeaningEncoder | None = None
+        self._broken: tuple[float, ConfigError] | None = None  # when it could not be loaded, and why
 
     async def score(self, texts: Sequence[str], languages: Languages = None) -> list[Assessment | ScoringError]:
         """One result a text, in order; see ``score_safely``."""
@@ -131,8 +134,18 @@ class ThreadedScorer:
 
     def _embed(self, texts: Sequence[str]) -> "Meanings":
         if self._encoder is None:
-            self._encoder = self._load_encoder()
+            self._encoder = self._loaded()
         return self._encoder.embed(texts)
+
+    def _loaded(self) -> "MeaningEncoder":
+        """The encoder; one that could not be loaded is not tried again for a minute, since a failure takes a second."""
+        if self._broken is not None and time.monotonic() - self._broken[0] < AGAIN_SECS:
+            raise self._broken[1]
+        try:
+            return self._load_encoder()
+        except ConfigError as error:
+            self._broken = time.monotonic(), error
+            raise
 
 
 @asynccontextmanager

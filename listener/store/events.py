@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, select, true, update
+from sqlalchemy import ColumnElement, Row, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.domain import AlertState, Event, Hold, Reason, Severity
@@ -45,8 +45,8 @@ async def newest(connection: AsyncConnection, alert_ids: Iterable[str]) -> dict[
 
 
 async def last(connection: AsyncConnection, alert_ids: Iterable[str]) -> dict[str, Event]:
-    """The newest event of each alert."""
-    return await _last(connection, alert_ids, true())
+    """The newest event of each alert that is closed: what is held back is no news yet."""
+    return await _last(connection, alert_ids, event.c.open.is_(False))
 
 
 async def _last(connection: AsyncConnection, alert_ids: Iterable[str], among: ColumnElement[bool]) -> dict[str, Event]:

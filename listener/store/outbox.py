@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener import tables
 from listener.domain import OPENING, SEVERAL, Notification, Reason, Severity
-from listener.store.database import Database, chunks, insert_into
+from listener.store.database import Database, chunks, insert_into, writing
 
 # Serialises the daemons that take what is due to one receiver, on PostgreSQL, so that they keep its order.
 CLAIM_LOCK = 7_301_003
@@ -24,20 +24,31 @@ async def enqueue(connection: AsyncConnection, dialect: str, notifications: Sequ
         )
 
 
-async def due(database: Database, receiver: str, *, now: datetime, lease_secs: float, limit: int) -> list[Notification]:
-    """Take what is due to one receiver, in the order of decision, for ``lease_secs``.
+async def due(
+    database: Database,
+    receiver: str,
+    *,
+    now: datetime,
+    lease_secs: float,
+    limit: int,
+    done: Notification | None = None,
+) -> list[Notification]:
+    """Take what is due to one receiver, in the order of decision, for ``lease_secs``; ``done`` is what it took last.
 
     A brand whose oldest open notification is not due yet (it waits for its next attempt) is left out whole, so that
-    what is told of a brand is told in order. The end of an alert also waits for a bundle, which may have named it.
+    what is told of a brand is told in order. The end of an alert also waits for a bundle, which may have named it, and
+    a bundle for what is told of the alerts that it names.
     """
-    table = tables.notification.c
+    table, member = tables.notification.c, tables.bundle_member.c
     earlier = tables.notification.alias("earlier")
     named = and_(earlier.c.brand == SEVERAL, table.reason == Reason.RESOLVED.value)
+    naming = select(member.place).where(member.bundle == table.alert_id, member.alert_id == earlier.c.alert_id)
+    names = and_(table.brand == SEVERAL, naming.correlate(tables.notification, earlier).exists())
     blocked = (
         select(earlier.c.row)
         .where(
             earlier.c.receiver == table.receiver,
-            or_(earlier.c.brand == table.brand, named),
+            or_(earlier.c.brand == table.brand, named, names),
             earlier.c.open.is_(True),
             earlier.c.row < table.row,
             earlier.c.due_at > now,
@@ -53,6 +64,8 @@ async def due(database: Database, receiver: str, *, now: datetime, lease_secs: f
     if database.dialect == "postgresql":
         picked = picked.with_for_update(skip_locked=True)
     async with database.writing() as connection:
+        if done is not None:
+            await _close(connection, done, sent_at=now, error=None)
         if database.dialect == "postgresql":
             # Skipping what another daemon is just taking must not mean overtaking it.
             claiming = text("SELECT pg_advisory_xact_lock(:key, hashtext(:receiver))")
@@ -88,8 +101,8 @@ async def again(database: Database, notification: Notification, *, due_at: datet
         )
 
 
-async def _close(database: Database, notification: Notification, **values: object) -> None:
-    async with database.writing() as connection:
+async def _close(where: Database | AsyncConnection, notification: Notification, **values: object) -> None:
+    async with writing(where) as connection:
         await connection.execute(
             update(tables.notification)
             .where(tables.notification.c.id == notification.id)

@@ -59,7 +59,7 @@ class NotificationRow(SQLModel, table=True):
 
     __tablename__ = "notification"
     __table_args__ = (
-        Index("ix_notification_due", "receiver", "due_at", sqlite_where=text("open"), postgresql_where=text("open")),
+        Index("ix_notification_open", "receiver", "row", sqlite_where=text("open"), postgresql_where=text("open")),
         Index("ix_notification_alert", "alert_id", "seq"),
     )
 

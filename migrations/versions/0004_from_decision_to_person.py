@@ -159,6 +159,15 @@ def upgrade() -> None:
 
     with op.batch_alter_table("notification", schema=None) as batch_op:
         batch_op.add_column(sa.Column("repeat", sa.Integer(), nullable=False, server_default="0"))
+        # The next one is the first in the order of decision, however many wait.
+        batch_op.drop_index("ix_notification_due")
+        batch_op.create_index(
+            "ix_notification_open",
+            ["receiver", "row"],
+            unique=False,
+            sqlite_where=sa.text("open"),
+            postgresql_where=sa.text("open"),
+        )
 
     # What fires was told over MQTT, the only way there was: its end is to be told too.
     op.execute(
@@ -171,6 +180,14 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.batch_alter_table("notification", schema=None) as batch_op:
+        batch_op.drop_index("ix_notification_open")
+        batch_op.create_index(
+            "ix_notification_due",
+            ["receiver", "due_at"],
+            unique=False,
+            sqlite_where=sa.text("open"),
+            postgresql_where=sa.text("open"),
+        )
         batch_op.drop_column("repeat")
 
     with op.batch_alter_table("alert", schema=None) as batch_op:

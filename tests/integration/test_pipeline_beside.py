@@ -22,12 +22,12 @@ from listener.app.telling import Reach, Wake, acting_of
 from listener.config import Settings
 from listener.config.oncall import WatchdogOptions
 from listener.daemon import Daemon, Stage
-from listener.domain import Act, Frozen, Notification, Outcome, Severity
+from listener.domain import Act, Frozen, Notification, Outcome, Severity, Silence
 from listener.errors import DeliveryError
 from listener.pipeline import deliver, tell
 from listener.pipeline.resend import resend
 from listener.pipeline.watchdog import LOOKS_MISSED, bark
-from listener.store import Database, actions
+from listener.store import Database, actions, silences
 from tests.mentions import NOW
 from tests.mosquitto import until
 from tests.promises.wired import rows
@@ -161,18 +161,38 @@ async def test_a_receiver_is_told_again_only_of_what_it_was_told(database: Datab
 async def test_it_is_told_how_it_is_now(database: Database) -> None:
     async with bench(database) as at:
         forgetful = with_forgetful(at)
-        said: list[Frozen] = []
-
-        async def keep(firing: Sequence[Frozen], ended: Sequence[Frozen]) -> None:
-            said.extend((*firing, *ended))
-
-        forgetful.resend = keep  # type: ignore[method-assign]
         (one,) = await decided(at, "bolt", severity=Severity.WARNING)
         await tell(at.parts)
         await worsened(at, one)
         await tell(at.parts)
-        await resend(at.parts, "forgetful", forgetful)
-    assert [(one["seq"], one["severity"]) for one in said] == [(2, "critical")]
+        assert await resent(at, forgetful) == [(2, "critical")]
+
+
+async def test_what_is_held_back_is_not_told_that_way_either(database: Database) -> None:
+    async with bench(database) as at:
+        forgetful = with_forgetful(at)
+        (one,) = await decided(at, "bolt", severity=Severity.WARNING)
+        await tell(at.parts)
+        muted = Silence(id="one", starts_at=NOW, ends_at=NOW + HOUR, created_by="mari", brand="bolt")
+        await silences.put(database, muted)
+        worse = await worsened(at, one)
+        await tell(at.parts)
+        assert await resent(at, forgetful) == [(1, "warning")]
+        await ended(at, worse)
+        await tell(at.parts)
+        assert await resent(at, forgetful) == [(1, "warning")]
+
+
+async def resent(at: Bench, forgetful: Forgetful) -> list[tuple[int, str]]:
+    """The number and the severity of what is told again."""
+    said: list[Frozen] = []
+
+    async def keep(firing: Sequence[Frozen], ended: Sequence[Frozen]) -> None:
+        said.extend((*firing, *ended))
+
+    forgetful.resend = keep  # type: ignore[method-assign]
+    await resend(at.parts, "forgetful", forgetful)
+    return [(one["seq"], one["severity"]) for one in said]
 
 
 async def test_one_that_cannot_be_told_again_is_told_the_next_time(database: Database) -> None:

@@ -284,6 +284,33 @@ async def test_the_end_is_told_also_where_another_receiver_was_told_in_another_b
         assert reasons(inbox)[-1] == (both.brand, "resolved")
 
 
+async def test_a_message_about_several_ends_does_not_overtake_the_beginning_of_any_of_them(database: Database) -> None:
+    """Ten pages begin one by one, none of which is taken; then all end at once, five of them in one message."""
+    async with bench(database) as at:
+        inbox = flaky(at, "all")
+        alerts = []
+        for half in (names(10)[:5], names(10)[5:]):
+            alerts += await decided(at, *half)
+            await tell(at.parts)
+            at.clock[0] += 30 * MINUTE
+            await deliver(at.parts, "inbox")
+        await ended(at, *alerts)
+        await tell(at.parts)
+        inbox.refused.clear()
+        await everything(at)
+        at.clock[0] += HOUR
+        await everything(at)
+        heard = [one for notification in inbox.taken for one in said_of(dict(notification.payload))]
+    assert [state for brand, state in heard if brand == names(10)[9]] == ["firing", "resolved"]
+    for name in names(10):
+        assert [state for brand, state in heard if brand == name] == ["firing", "resolved"]
+
+
+def said_of(payload: dict[str, Any]) -> list[tuple[str, str]]:
+    """Brand and state of all that a message tells of."""
+    return [(one["brand"], one["state"]) for one in payload.get("alerts", [payload])]
+
+
 async def test_the_end_of_a_page_waits_for_a_message_about_several_that_may_name_its_beginning(
     database: Database,
 ) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from listener.alerts.oncall.rounds import Message, Tell
 from listener.alerts.oncall.events import event_of
+from listener.alerts.oncall.rounds import Message, Tell
 from listener.alerts.oncall.say import Target, notification, target
 from listener.alerts.wire import schemas
 from listener.alerts.wire.findings import AnswerFindings
