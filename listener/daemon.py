@@ -197,7 +197,8 @@ class Daemon:
 
     async def _poll(self, name: str) -> None:
         stage = self._stage(f"poll_{name}", lambda: self._poll_unit(name))
-        await stage.once()
+        with contextlib.suppress(asyncio.CancelledError):  # a stop in the middle is no error of the scheduler's job
+            await stage.once()
 
     async def _poll_unit(self, name: str) -> int:
         report = await poll(self.app.parts, name)

@@ -16,9 +16,9 @@ from listener.app import database_of, load_settings, utc_now
 from listener.cli.alerts import IdArgument, flat, group, only
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, err, out, print_json
 from listener.config import Settings
-from listener.domain import Act, Action, Alert, Outcome, Via
+from listener.domain import Act, Action, Outcome, Via
 from listener.errors import ConfigError, Fault
-from listener.store import Database, actions
+from listener.store import Database, actions, responses
 from listener.store import alerts as store
 from listener.store.actions import Handled
 
@@ -37,11 +37,20 @@ WAIT_SECS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What an answer is about: an alert, or a message about several, as it stood at ``seq``."""
+
+    target: str
+    seq: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """What all these commands take."""
 
     settings: Settings
-    alert: Alert
+    subject: Subject
     by: str
     wait_secs: float
     json: bool
@@ -102,7 +111,7 @@ def resolve(
     """End it: it is dealt with. Asks for the cause and what helped, at a terminal; both may be left empty."""
     ask = _ask(alert_id, config, by, wait_secs, json=json_)
     if sys.stdin.isatty():
-        out.print(f"{ask.alert.brand}, {ask.alert.rule}: {ask.alert.signal.reason}", markup=False, highlight=False)
+        out.print(ask.subject.title, markup=False, highlight=False)
         cause = typer.prompt("What was the cause?", default="", show_default=False) if cause is None else cause
         helped = typer.prompt("What helped?", default="", show_default=False) if helped is None else helped
     _do(ask, Act.RESOLVE, comment=cause, helped=helped)
@@ -141,8 +150,8 @@ def note(
 def _ask(start: str, config: Path, by: str | None, wait_secs: float, *, json: bool) -> Ask:
     """Find the alert. Raises ConfigError."""
     settings = load_settings(config)
-    alert = asyncio.run(_found(settings, start))
-    return Ask(settings=settings, alert=alert, by=by or getpass.getuser(), wait_secs=wait_secs, json=json)
+    subject = asyncio.run(_found(settings, start))
+    return Ask(settings=settings, subject=subject, by=by or getpass.getuser(), wait_secs=wait_secs, json=json)
 
 
 def _do(
@@ -157,9 +166,9 @@ def _do(
     """Ask for it, and print what became of it; exit 1 when it is refused."""
     action = Action(
         id=str(uuid.uuid4()),
-        target=ask.alert.id,
+        target=ask.subject.target,
         act=act,
-        seq=ask.alert.seq,
+        seq=ask.subject.seq,
         by=ask.by,
         via=Via.CLI,
         at=utc_now(),
@@ -205,9 +214,15 @@ async def settled(database: Database, action: Action, *, wait_secs: float) -> Ha
         await asyncio.sleep(LOOK_SECS)
 
 
-async def _found(settings: Settings, start: str) -> Alert:
+async def _found(settings: Settings, start: str) -> Subject:
+    """The alert with this id, or the message about several that has it."""
     database = database_of(settings)
     try:
-        return only(await store.by_id(database, start), start)
+        found = await store.by_id(database, start)
+        bundles = [] if found else await responses.bundle_ids(database, start)
+        if len(bundles) == 1:
+            return Subject(target=bundles[0], seq=1, title="all that the message names")
+        alert = only(found, start)
+        return Subject(target=alert.id, seq=alert.seq, title=f"{alert.brand}, {alert.rule}: {alert.signal.reason}")
     finally:
         await database.close()

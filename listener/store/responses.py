@@ -78,6 +78,13 @@ async def members(connection: AsyncConnection, bundle_id: str) -> list[tuple[str
     return [(row.alert_id, row.seq) for row in await connection.execute(named.order_by(bundle_member.c.place))]
 
 
+async def bundle_ids(database: Database, start: str) -> list[str]:
+    """The ids of bundles that begin with ``start``: people shorten ids."""
+    async with database.reading() as connection:
+        chosen = select(bundle.c.id).where(bundle.c.id.startswith(start, autoescape=True)).limit(10)
+        return list((await connection.execute(chosen)).scalars())
+
+
 async def bundles_of(where: Database | AsyncConnection, alert_id: str) -> list[str]:
     """The ids of the bundles that name an alert."""
     async with reading(where) as connection:

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import threading
 import time
+import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,8 @@ from listener.domain import (
     Action,
     Alert,
     AlertState,
+    Bundle,
+    Member,
     Notification,
     Outcome,
     Reason,
@@ -384,3 +387,23 @@ def action(target: str = ALERT.id, comment: str | None = None) -> Action:
     return Action(
         id=f"action {target}", target=target, act=Act.ACK, seq=1, by="mari", via=Via.MQTT, at=NOW, comment=comment
     )
+
+
+def test_a_message_about_several_is_answered_by_its_id_too(config: Path, listener: Listener) -> None:
+    bundle = Bundle(
+        id=str(uuid.uuid4()),
+        kind="storm",
+        at=NOW,
+        members=(Member(alert_id=ALERT.id, seq=3), Member(alert_id=str(uuid.uuid4()), seq=1)),
+    )
+
+    async def keep(database: Database) -> None:
+        async with database.writing() as connection:
+            await responses.write_bundles(connection, database.dialect, [bundle])
+
+    with_database(config.parent, keep)
+    with daemon(config.parent, handling(Outcome.DONE, "done for 2 of 2 alerts")):
+        done = listener("alerts", "ack", bundle.id[:8], "-c", config, "--wait-secs", "20")
+    assert (done.code, "done for 2 of 2 alerts" in done.out) == (0, True)
+    (kept_one,) = with_database(config.parent, lambda database: actions.of(database, bundle.id))
+    assert (kept_one.action.target, kept_one.action.act, kept_one.action.seq) == (bundle.id, Act.ACK, 1)

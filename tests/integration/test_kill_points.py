@@ -123,7 +123,7 @@ async def facts(database: Database) -> list[list[tuple[object, ...]]]:
 
 async def lived(database: Database, kill_at: int) -> tuple[int, list[Notification], list[list[tuple[object, ...]]]]:
     """Run, die at the given instant (0: never), come back, and finish: instants passed, what was told, what is left."""
-    mortal = Mortal(database.url)
+    mortal = Mortal(database.url, durable=False)  # the process dies, not the machine
     mortal.reaper = Reaper(at=kill_at)
     told: list[Notification] = []
     try:

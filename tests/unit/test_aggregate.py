@@ -48,7 +48,7 @@ def test_silence_is_not_neutral() -> None:
     assert window.reach is None
 
 
-@given(st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 -- hypothesis takes naive bounds
+@given(st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)))
 def test_every_time_has_one_window(at: datetime) -> None:
     for size in (FINE_SECS, COARSE_SECS):
         start_at = window_start(at, size)

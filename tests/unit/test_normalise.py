@@ -299,7 +299,7 @@ def test_a_naive_clock_is_refused() -> None:
     """The caller must know its own time zone."""
     raw = RawMention(external_id="1", url="https://a.ee", text="x")
     with pytest.raises(ValueError, match="no time zone"):
-        normalise(raw, source="s", seen_at=datetime(2026, 1, 1), identify=lambda _: None)  # noqa: DTZ001 -- the fault
+        normalise(raw, source="s", seen_at=datetime(2026, 1, 1), identify=lambda _: None)
 
 
 @pytest.mark.parametrize(

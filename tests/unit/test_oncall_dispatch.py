@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from listener.alerts.oncall.rounds import Message
 from listener.alerts.oncall.policy import ReceiverKind
+from listener.alerts.oncall.rounds import Message
 from listener.config.oncall import Escalation, Maintenance, QuietHours, Route, Step
 from listener.domain import AlertState, Hold, Reason, Severity, Silence, stable_id
 from tests.mentions import NOW
