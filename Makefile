@@ -32,7 +32,7 @@ run: $(VENV)/.run ## Install, then watch a brand's customers turn: two minutes t
 	@$(BIN)/listener run --config config/demo.toml
 
 test: $(VENV)/.dev ## Install, then run all tests; what is missing on this machine is skipped by name
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types contracts test ## All that must hold before a commit
 

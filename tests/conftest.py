@@ -1,6 +1,7 @@
 """Fixtures that many tests share: a database of each kind, always migrated by the real migrations."""
 
 import asyncio
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 
 from listener.store import Database, migrate
 from tests.services import require
@@ -77,3 +79,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url, durable=False)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """A command sets up logging for its process; here it must not outlive the test."""
+    root = logging.getLogger()
+    before = (root.handlers, root.level, structlog.get_config())
+    yield
+    root.handlers, root.level = before[0], before[1]
+    structlog.configure(**before[2])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import structlog
@@ -19,8 +19,10 @@ from listener.knowledge.articles import Article
 from listener.knowledge.library import Library, Shelf
 from listener.knowledge.matching import Floats, Match, Shelved, main_language, match
 from listener.knowledge.past import Alike, alike, mean_of
-from listener.sentiment.meaning import Meanings
 from listener.store import Database, memories
+
+if TYPE_CHECKING:
+    from listener.sentiment.meaning import Meanings  # loads onnxruntime: only who asks for meanings
 
 MENTIONS_MAX = 5
 CHARS_MAX = 1_000  # of a mention: what it is about stands in its beginning
@@ -33,7 +35,7 @@ log = structlog.get_logger()
 class Encoder(Protocol):
     """What says what texts are about: ``listener.sentiment.scorer.ThreadedScorer``."""
 
-    async def embed(self, texts: Sequence[str]) -> Meanings:
+    async def embed(self, texts: Sequence[str]) -> "Meanings":
         """One vector a text; raises ScoringError and ConfigError."""
         ...
 

@@ -18,9 +18,9 @@ from listener.cli.backtest_report import snippet
 from listener.store import Database
 from tests.backtesting import START, history
 from tests.integration.test_backtest import daemon, written
-from tests.integration.test_cli import Done, Listener, listener, quiet
+from tests.integration.test_cli import Done, Listener, listener
 
-__all__ = ["listener", "quiet"]  # fixtures
+__all__ = ["listener"]  # a fixture
 
 CONFIGURATION = """
 [database]

@@ -35,9 +35,9 @@ from listener.domain import (
 from listener.store import Database, actions, alerts, events, outbox, responses
 from listener.store import silences as store
 from tests.alerting import NOW, alert
-from tests.integration.test_cli import Listener, listener, quiet
+from tests.integration.test_cli import Listener, listener
 
-__all__ = ["listener", "quiet"]  # fixtures
+__all__ = ["listener"]  # a fixture
 COMMANDS = (answers, silences, simulate)  # each adds its commands to the application
 ALERT = alert(seq=3)
 T = TypeVar("T")

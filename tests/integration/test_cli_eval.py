@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_cli import Listener, listener, quiet
+from tests.integration.test_cli import Listener, listener
 from tests.small_bert import save_small_bert
 from tests.small_model import save_small_model
 
-__all__ = ["listener", "quiet"]  # fixtures
+__all__ = ["listener"]  # a fixture
 
 ROWS = [
     {"text": "the parcel is broken and late", "sentiment": "negative", "experience": 1, "lang": "en"},

@@ -258,7 +258,7 @@ async def unleash(
         broker = stack.enter_context(mosquitto(folder, conf))
         outcry = Outcry()
         url = await stack.enter_async_context(serving(lambda _: outcry.application(), "127.0.0.1", 0))
-        on_call = stack.enter_context(OnCall(broker.port).listening())
+        on_call = stack.enter_context(OnCall(broker.port, answering=True).listening())
         cooldown_secs = SHORT_SECS if end else LONG_SECS
         config = configuration(folder, url=url, model=model, port=broker.port, cooldown_secs=cooldown_secs)
         chaos = await stack.enter_async_context(Chaos(folder, config, broker, chance))
@@ -350,6 +350,11 @@ burst = 10000
 per_hour = 100000
 [knowledge]
 past_max = 0
+# A broker that is killed may lose what it has taken: what nobody answers is said again, until somebody does.
+[escalations.all]
+severities = ["info", "warning", "critical"]
+repeat_minutes = 0.1
+repeats_max = 100
 [rules.high_risk]
 type = "high_risk"
 cooldown_secs = {cooldown_secs}

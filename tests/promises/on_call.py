@@ -1,6 +1,7 @@
 """Somebody on call: a subscriber whose session the broker keeps, with a library's client that is not ours."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from typing import Self
 
@@ -18,9 +19,13 @@ Key = tuple[str, int]  # an event: its alert and its number
 
 
 class OnCall:
-    """Somebody on call, with a program that is not ours: a session that the broker keeps while they are away."""
+    """Somebody on call, with a program that is not ours: a session that the broker keeps while they are away.
 
-    def __init__(self, port: int) -> None:
+    ``answering``: whoever hears of an alert acks it.
+    """
+
+    def __init__(self, port: int, *, answering: bool = False) -> None:
+        self._answering = answering
         self.raw: list[paho.MQTTMessage] = []
         self.subscribed = False
         self._client = paho.Client(
@@ -75,3 +80,7 @@ class OnCall:
 
     def _keep(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         self.raw.append(message)
+        heard = read(bytes(message.payload)) if self._answering else None
+        if isinstance(heard, AlertPayload) and heard.answer is not None:
+            answer = json.dumps({"seq": heard.seq, "by": "oncall"})
+            self._client.publish(heard.answer.topic, answer, qos=1)

@@ -58,7 +58,7 @@ async def test_the_encoder_is_loaded_once_when_asked_on_the_models_thread() -> N
     assert loaded == [models[0].thread]
 
 
-async def test_an_encoder_that_cannot_be_loaded_is_told_and_tried_again() -> None:
+async def test_an_encoder_that_cannot_be_loaded_is_told_and_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
     def load() -> MeaningEncoder:
@@ -70,6 +70,10 @@ async def test_an_encoder_that_cannot_be_loaded_is_told_and_tried_again() -> Non
         for _ in range(2):
             with pytest.raises(ConfigError, match="install"):
                 await scorer.embed(["a"])
+        assert len(tried) == 1
+        monkeypatch.setattr("listener.sentiment.scorer.AGAIN_SECS", 0.0)
+        with pytest.raises(ConfigError, match="install"):
+            await scorer.embed(["a"])
     assert len(tried) == 2
 
 
