@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,9 @@ from listener.pipeline.advise import Adviser
 from listener.pipeline.learn import Learnt
 from listener.pipeline.learn import learn as learn_from
 from listener.sentiment.language import identify
-from listener.sentiment.meaning import Meanings, load_meaning
+
+if TYPE_CHECKING:
+    from listener.sentiment.meaning import Meanings
 
 group = typer.Typer(help="What to answer: articles that alerts bring along.", no_args_is_help=True)
 app.add_typer(group, name="knowledge")
@@ -147,9 +149,11 @@ class _Encoder:
     """The encoder alone: these commands need no model that scores."""
 
     def __init__(self) -> None:
+        from listener.sentiment.meaning import load_meaning  # noqa: PLC0415 -- onnxruntime: only who matches
+
         self._encoder = load_meaning()
 
-    async def embed(self, texts: Sequence[str]) -> Meanings:
+    async def embed(self, texts: Sequence[str]) -> "Meanings":
         return await asyncio.to_thread(self._encoder.embed, texts)
 
 
