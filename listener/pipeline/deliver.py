@@ -38,13 +38,9 @@ async def deliver(parts: Parts, receiver_name: str) -> int:
     """
     receiver = parts.receivers[receiver_name]
     taken = 0
-    done: Notification | None = None  # taken, and to be noted with the next claim
     if receiver.connected:
         await _give_up_old(parts, receiver_name)
-    while receiver.connected:
-        notification, done = await _due(parts, receiver_name, done), None
-        if notification is None:
-            break
+    while receiver.connected and (notification := await _due(parts, receiver_name)) is not None:
         if await _pointless(parts, notification):
             await _die(parts, notification, UNTOLD, outcome="pointless")
             continue
@@ -53,7 +49,8 @@ async def deliver(parts: Parts, receiver_name: str) -> int:
         except DeliveryError as error:
             await _undelivered(parts, notification, error)
             continue
-        done = notification
+        # At once and alone: a kill between the receiver's yes and this commit makes it come twice.
+        await outbox.sent(parts.database, notification, now=parts.now())
         parts.metrics.notifications.labels(receiver=receiver_name, outcome="sent").inc()
         log.info(
             "notification.sent",
@@ -64,19 +61,15 @@ async def deliver(parts: Parts, receiver_name: str) -> int:
             seq=notification.seq,
         )
         taken += 1
-    if done is not None:
-        await outbox.sent(parts.database, done, now=parts.now())
     depth, oldest = await outbox.depth(parts.database)
     parts.metrics.outbox_depth.set(depth)
     parts.metrics.outbox_age.set((parts.now() - oldest).total_seconds() if oldest else 0.0)
     return taken
 
 
-async def _due(parts: Parts, receiver_name: str, done: Notification | None) -> Notification | None:
+async def _due(parts: Parts, receiver_name: str) -> Notification | None:
     """One at a time, so that the lease need only be as long as one attempt, and a killed daemon's is soon over."""
-    due = await outbox.due(
-        parts.database, receiver_name, now=parts.now(), lease_secs=DELIVER_LEASE_SECS, limit=1, done=done
-    )
+    due = await outbox.due(parts.database, receiver_name, now=parts.now(), lease_secs=DELIVER_LEASE_SECS, limit=1)
     return due[0] if due else None
 
 

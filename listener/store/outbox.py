@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener import tables
 from listener.domain import OPENING, SEVERAL, Notification, Reason, Severity
-from listener.store.database import Database, chunks, insert_into, writing
+from listener.store.database import Database, chunks, insert_into
 
 # Serialises the daemons that take what is due to one receiver, on PostgreSQL, so that they keep its order.
 CLAIM_LOCK = 7_301_003
@@ -24,16 +24,8 @@ async def enqueue(connection: AsyncConnection, dialect: str, notifications: Sequ
         )
 
 
-async def due(
-    database: Database,
-    receiver: str,
-    *,
-    now: datetime,
-    lease_secs: float,
-    limit: int,
-    done: Notification | None = None,
-) -> list[Notification]:
-    """Take what is due to one receiver, in the order of decision, for ``lease_secs``; ``done`` is what it took last.
+async def due(database: Database, receiver: str, *, now: datetime, lease_secs: float, limit: int) -> list[Notification]:
+    """Take what is due to one receiver, in the order of decision, for ``lease_secs``.
 
     A brand whose oldest open notification is not due yet (it waits for its next attempt) is left out whole, so that
     what is told of a brand is told in order. The end of an alert also waits for a bundle, which may have named it, and
@@ -64,8 +56,6 @@ async def due(
     if database.dialect == "postgresql":
         picked = picked.with_for_update(skip_locked=True)
     async with database.writing() as connection:
-        if done is not None:
-            await _close(connection, done, sent_at=now, error=None)
         if database.dialect == "postgresql":
             # Skipping what another daemon is just taking must not mean overtaking it.
             claiming = text("SELECT pg_advisory_xact_lock(:key, hashtext(:receiver))")
@@ -101,8 +91,8 @@ async def again(database: Database, notification: Notification, *, due_at: datet
         )
 
 
-async def _close(where: Database | AsyncConnection, notification: Notification, **values: object) -> None:
-    async with writing(where) as connection:
+async def _close(database: Database, notification: Notification, **values: object) -> None:
+    async with database.writing() as connection:
         await connection.execute(
             update(tables.notification)
             .where(tables.notification.c.id == notification.id)

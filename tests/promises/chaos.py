@@ -41,6 +41,15 @@ DURABLE = "persistence true\npersistence_location {folder}/\nautosave_on_changes
 FAULTS = ("broker killed", "listener killed") * 3 + ("broker frozen", "alerts refused")
 
 
+# A broker that is killed may lose what it has taken: what nobody answers is said again, until somebody does.
+SAID_AGAIN = """
+[escalations.all]
+severities = ["info", "warning", "critical"]
+repeat_minutes = 0.1
+repeats_max = 100
+"""
+
+
 def grave_model(folder: Path) -> Path:
     """A small model that finds a grave risk in whatever it reads; it needs no torch to run."""
     return save_small_model(folder, calibration={"default": calibration(shift={"risk": 50.0})})
@@ -260,7 +269,9 @@ async def unleash(
         url = await stack.enter_async_context(serving(lambda _: outcry.application(), "127.0.0.1", 0))
         on_call = stack.enter_context(OnCall(broker.port, answering=True).listening())
         cooldown_secs = SHORT_SECS if end else LONG_SECS
-        config = configuration(folder, url=url, model=model, port=broker.port, cooldown_secs=cooldown_secs)
+        config = configuration(
+            folder, url=url, model=model, port=broker.port, cooldown_secs=cooldown_secs, more=SAID_AGAIN
+        )
         chaos = await stack.enter_async_context(Chaos(folder, config, broker, chance))
         async with complaining(outcry, every_secs):
             for fault in faults:
@@ -350,11 +361,6 @@ burst = 10000
 per_hour = 100000
 [knowledge]
 past_max = 0
-# A broker that is killed may lose what it has taken: what nobody answers is said again, until somebody does.
-[escalations.all]
-severities = ["info", "warning", "critical"]
-repeat_minutes = 0.1
-repeats_max = 100
 [rules.high_risk]
 type = "high_risk"
 cooldown_secs = {cooldown_secs}

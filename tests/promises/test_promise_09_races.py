@@ -95,5 +95,5 @@ class Races(RuleBasedStateMachine):
             assert response.next_at is None
 
 
-Races.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Races.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 test_promise_09_races = Races.TestCase

@@ -69,7 +69,7 @@ def _done(action: Action, alert: Alert, response: Response, acked: Response, now
             return replace(done, explanation=f"it is {action.assignee}'s now", response=given)
         case Act.SNOOZE:
             until_at = now + timedelta(minutes=action.minutes or SNOOZE_MINUTES)
-            snoozed = replace(acked, snoozed_until_at=until_at, next_at=until_at)
+            snoozed = replace(acked, snoozed_until_at=until_at, next_at=None if response.closed else until_at)
             return replace(done, explanation=f"snoozed until {_clock(until_at)}", response=snoozed)
         case Act.SILENCE:
             silence = _silence(action, alert, now)
@@ -102,7 +102,7 @@ def _acked(action: Action, alert: Alert, response: Response, now: datetime, ack_
         acked_severity=alert.severity,
         first_acked_at=response.first_acked_at or now,
         snoozed_until_at=None,
-        next_at=None if ack_minutes is None else now + timedelta(minutes=ack_minutes),
+        next_at=None if ack_minutes is None or response.closed else now + timedelta(minutes=ack_minutes),
     )
 
 
