@@ -32,7 +32,7 @@ run: $(VENV)/.run ## Install, then watch a brand's customers turn: two minutes t
 	@$(BIN)/listener run --config config/demo.toml
 
 test: $(VENV)/.dev ## Install, then run all tests; what is missing on this machine is skipped by name
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not soak"
 
 check: lint types contracts test ## All that must hold before a commit
 
@@ -54,6 +54,7 @@ bench: $(VENV)/.dev ## The figures of the README and the docs, measured on this 
 	$(BIN)/python -m benchmarks
 
 chaos: $(VENV)/.dev ## Kill, freeze and refuse for some minutes: is any alert lost, or told twice? [ROUNDS=3] [SEED=1]
+	$(BIN)/python -m pytest -m soak
 	$(BIN)/python -m benchmarks.chaos --rounds $(or $(ROUNDS),3) --seed $(SEED)
 
 model: $(VENV)/.dev ## Make the bundled model anew: DATA=folder of the public sets [SEED=1] [START=model to go on from]; resumes

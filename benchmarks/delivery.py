@@ -139,6 +139,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10, help="how often the broker is killed (10)")
     parser.add_argument("--freezes", type=int, default=FREEZE_ROUNDS, help=f"how often frozen ({FREEZE_ROUNDS})")
     parser.add_argument("--seed", type=int, default=1, help="of how long the broker is away (1)")
+    parser.add_argument("--alerts", type=int, default=300, help="how many are followed to their PUBACK (300)")
+    parser.add_argument("--queued", type=int, default=2_000, help="how many wait in the backlog (2000)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options = parser.parse_args()
     structlog.configure(processors=[lambda _logger, _name, _event: _drop()])
@@ -148,7 +150,7 @@ def main() -> int:
         for death, rounds in counts.items()
         if rounds > 0
     ]
-    pipeline = pipeline_figures()
+    pipeline = pipeline_figures(alerts=options.alerts, queued=options.queued)
     if options.json:
         brokers = [asdict(figure) for figure in figures]
         print(json.dumps({"machine": machine(), "brokers": brokers, "pipeline": asdict(pipeline)}))

@@ -49,6 +49,7 @@ async def test_an_alert_reaches_a_subscriber(tmp_path: Path, model: Path) -> Non
     assert status == ["online", "offline"]
 
 
+@pytest.mark.soak
 async def test_kills_at_any_moment_lose_nothing_and_page_once(tmp_path: Path, model: Path) -> None:
     """Killed six times at random moments of polling, scoring, deciding and delivering, then left alone."""
     chance = random.Random(20261121)
