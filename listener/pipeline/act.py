@@ -146,6 +146,9 @@ async def _end(
     )
     if ended.rule == DRILL:
         payload = as_drill(payload)
+    else:
+        lasted_secs = (now - ended.started_at).total_seconds()
+        parts.metrics.alert_seconds.labels(resolution=Resolution.MANUAL.value).observe(lasted_secs)
     await alerts.write(connection, parts.database.dialect, ended)
     event = event_of(ended, Reason.RESOLVED, payload=as_json(payload), now=now)
     await events.write(connection, parts.database.dialect, [event])

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from listener.alerts.detection.rules import Rule
 from listener.alerts.detection.standing import Standing
@@ -122,7 +123,7 @@ class Parts:
     telling: Telling = field(default_factory=Telling)
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while the rules look, and while it is told
 
-    @property
+    @cached_property
     def titles(self) -> dict[str, str]:
         """The brands' names for people."""
         return {name: brand.title for name, brand in self.brands.items()}
