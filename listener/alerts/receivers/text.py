@@ -8,34 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from listener.alerts.receivers.base import Language
-from listener.domain import Act, Frozen
+from listener.alerts.words.label_texts import labels
+from listener.domain import Frozen
 
 LINKS_MAX: Final = 3  # to read first
-
-LABELS: Final[Mapping[str, Mapping[str, str]]] = {
-    "en": {
-        "evidence": "Read first",
-        "articles": "What to answer",
-        "answer": "Answer",
-        Act.ACK: "I am on it",
-        Act.ASSIGN: "Assign",
-        Act.SNOOZE: "Remind me later",
-        Act.RESOLVE: "It is dealt with",
-        Act.SILENCE: "Silence",
-        Act.NOTE: "Add a note",
-    },
-    "et": {
-        "evidence": "Loe kõigepealt",
-        "articles": "Mida vastata",
-        "answer": "Vasta",
-        Act.ACK: "Tegelen sellega",
-        Act.ASSIGN: "Suuna edasi",
-        Act.SNOOZE: "Tuleta hiljem meelde",
-        Act.RESOLVE: "See on lahendatud",
-        Act.SILENCE: "Vaigista",
-        Act.NOTE: "Lisa märkus",
-    },
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +37,7 @@ class Said:
 
 def words(payload: Frozen, language: Language) -> Said:
     """What a payload says in this language, in English where it does not speak it. Whatever it lacks is left out."""
-    labels = LABELS[language]
+    named = labels(language)
     texts = payload.get("text") or {}
     text = texts.get(language) or texts.get("en") or {}
     return Said(
@@ -73,11 +49,11 @@ def words(payload: Frozen, language: Language) -> Said:
             for one in payload.get("articles") or ()
         ),
         answers=tuple(
-            Pointer(label=labels.get(act, one_line(act)), url=url, act=str(act))
+            Pointer(label=named.get(act, one_line(act)), url=url, act=str(act))
             for act, url in ((payload.get("answer") or {}).get("links") or {}).items()
             if usable_link(url)
         ),
-        headings={part: labels[part] for part in ("evidence", "articles", "answer")},
+        headings={part: named[part] for part in ("evidence", "articles", "answer")},
     )
 
 
