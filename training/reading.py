@@ -5,13 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from listener.sentiment.batching import even_batches
-from listener.sentiment.engine_onnx import STEP
+from listener.sentiment.engine_onnx import STEP, session
 from listener.sentiment.prepare import prepared
 from listener.sentiment.reading import padded
 from listener.sentiment.windows import Window
@@ -40,14 +39,12 @@ def grouped(ids: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], NDArray[n
 
 def read(folder: Path, texts: Sequence[str], output: str = "logits") -> Array:
     """``output`` (``logits`` or ``embedding``) of the int8 model in ``folder`` for each text."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(folder / export.GRAPH), options, providers=["CPUExecutionProvider"])
+    model = session(folder / export.GRAPH)  # as the daemon loads it: what is measured is what it says
     ids = encoded(Tokenizer.from_file(str(folder / export.TOKENIZER)), texts)
 
     def one(batch: tuple[list[int], NDArray[np.int64], NDArray[np.int64]]) -> tuple[list[int], Array]:
         places, block, mask = batch
-        return places, session.run([output], {"ids": block, "mask": mask})[0]
+        return places, model.run([output], {"ids": block, "mask": mask})[0]
 
     rows: dict[int, Array] = {}
     with ThreadPoolExecutor(THREADS) as pool:
