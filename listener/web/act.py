@@ -10,12 +10,15 @@ from fastapi.responses import HTMLResponse
 
 from listener.alerts.oncall.links import Claim, LinkDamaged, LinkExpired
 from listener.alerts.wire.oncall import COMMENT_CHARS_MAX
+from listener.alerts.words import page_texts
+from listener.alerts.words.languages import Tongue, tongue
+from listener.alerts.words.page_texts import Unusable
 from listener.domain import Act, Action, AlertState, Outcome, Via, stable_id
 from listener.store import actions, events, responses
 from listener.store.actions import Handled
 from listener.web.acting import Acting, Subject, settled, subject, submit
 from listener.web.pages import SHOWN_MAX, Result, error_page, page, shown
-from listener.web.words import WORDS, clock, language_of
+from listener.web.words import language_of
 
 _KINDS = {Outcome.DONE: 200, Outcome.NOOP: 200, Outcome.REFUSED: 409, None: 202}
 FIELDS_MAX = 10
@@ -28,56 +31,54 @@ def router(acting: Acting) -> APIRouter:
 
     @pages.get("/act/{token}")
     async def look(token: str, accept_language: Annotated[str | None, Header()] = None) -> HTMLResponse:
-        language = language_of(accept_language)
-        found = await _read(acting, token, language)
+        t = tongue(language_of(accept_language))
+        found = await _read(acting, token, t)
         if isinstance(found, HTMLResponse):
             return found
         claim, about = found
         used = await actions.by_id(acting.database, claim.id)
         if used is None:
-            return await _page(acting, language, claim, about, act=_offered(claim, about))
+            return await _page(acting, t, claim, about, act=_offered(claim, about))
         note = Act.NOTE if claim.act is Act.RESOLVE else None
-        at = clock(used.action.at, acting.clock())
         told = Result(
             kind=used.outcome.value if used.outcome else "waiting",
-            message=WORDS[language]["used"].format(at=at),
+            message=page_texts.used(t, used.action.at, now=acting.clock()),
             explanation=used.explanation or "",
         )
-        return await _page(acting, language, claim, about, act=note, result=told)
+        return await _page(acting, t, claim, about, act=note, result=told)
 
     @pages.post("/act/{token}")
     async def do(request: Request, token: str, accept_language: Annotated[str | None, Header()] = None) -> HTMLResponse:
-        language = language_of(accept_language)
-        found = await _read(acting, token, language)
+        t = tongue(language_of(accept_language))
+        found = await _read(acting, token, t)
         if isinstance(found, HTMLResponse):
             return found
         claim, about = found
         written = await _written(request) if claim.act in {Act.RESOLVE, Act.NOTE} else {}
         handled = await _done(acting, claim, about, written)
-        words = WORDS[language]
         if handled is None:
-            told = Result(kind="noop", message=words["over"])
-            return await _page(acting, language, claim, about, act=Act.NOTE, result=told)
+            told = Result(kind="noop", message=page_texts.over(t))
+            return await _page(acting, t, claim, about, act=Act.NOTE, result=told)
         kind = handled.outcome.value if handled.outcome else "waiting"
-        told = Result(kind=kind, message=words[kind], explanation=handled.explanation or "")
+        told = Result(kind=kind, message=page_texts.became(t, handled.outcome), explanation=handled.explanation or "")
         fresh = await subject(acting.database, claim.target, most=SHOWN_MAX) or about
         status = _KINDS[handled.outcome]
-        return await _page(acting, language, claim, fresh, act=None, result=told, status=status)
+        return await _page(acting, t, claim, fresh, act=None, result=told, status=status)
 
     return pages
 
 
-async def _read(acting: Acting, token: str, language: str) -> tuple[Claim, Subject] | HTMLResponse:
+async def _read(acting: Acting, token: str, t: Tongue) -> tuple[Claim, Subject] | HTMLResponse:
     """What the link claims and what it is about, or the page that says why it cannot be used."""
     try:
         claim = acting.signer.read(token, acting.clock())
     except LinkDamaged:
-        return error_page(language, "damaged", status=404)
+        return error_page(t, Unusable.DAMAGED, status=404)
     except LinkExpired:
-        return error_page(language, "expired", status=410)
+        return error_page(t, Unusable.EXPIRED, status=410)
     about = await subject(acting.database, claim.target, most=SHOWN_MAX)
     if about is None:
-        return error_page(language, "unknown", status=404)
+        return error_page(t, Unusable.UNKNOWN, status=404)
     return claim, about
 
 
@@ -151,7 +152,7 @@ def _plain(text: str) -> str:
 
 async def _page(
     acting: Acting,
-    language: str,
+    t: Tongue,
     claim: Claim,
     about: Subject,
     *,
@@ -166,7 +167,7 @@ async def _page(
         said = await events.newest(connection, ids)
     lines = [
         shown(
-            language,
+            t,
             one,
             title=acting.title(one.brand),
             said=said[one.id].payload if one.id in said else None,
@@ -177,4 +178,4 @@ async def _page(
     ]
     person = acting.people.get(claim.by)
     by = claim.by if person is None else person.title
-    return page(language, claim=claim, by=by, alerts=lines, more=about.left_out, result=result, act=act, status=status)
+    return page(t, claim=claim, by=by, alerts=lines, more=about.left_out, result=result, act=act, status=status)

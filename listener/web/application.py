@@ -8,6 +8,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from listener import __version__
+from listener.alerts.words.languages import tongue
+from listener.alerts.words.page_texts import Unusable
 from listener.errors import StoreError
 from listener.web import act, alerts, silences
 from listener.web.acting import Acting
@@ -74,5 +76,6 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _down(request: Request, _error: Exception) -> Response:
     """The database does not answer: whoever asked may try again."""
     if request.url.path.startswith("/act/"):
-        return error_page(language_of(request.headers.get("Accept-Language")), "down", status=503)
+        t = tongue(language_of(request.headers.get("Accept-Language")))
+        return error_page(t, Unusable.DOWN, status=503)
     return JSONResponse({"detail": "the database does not answer"}, status_code=503, headers={"Retry-After": "10"})

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -13,8 +12,10 @@ from markupsafe import Markup
 
 from listener.alerts.oncall.links import Claim
 from listener.alerts.wire.oncall import COMMENT_CHARS_MAX
+from listener.alerts.words import page_texts
+from listener.alerts.words.languages import Tongue
+from listener.alerts.words.page_texts import Unusable
 from listener.domain import Act, Alert, AlertState, Frozen, Response
-from listener.web.words import WORDS, clock, span
 
 SHOWN_MAX = 50  # alerts of one bundle
 
@@ -58,7 +59,7 @@ class Result:
 
 
 def page(
-    language: str,
+    t: Tongue,
     *,
     claim: Claim,
     by: str,
@@ -69,34 +70,30 @@ def page(
     status: int = 200,
 ) -> HTMLResponse:
     """The page of a good link. ``act`` is what its button does; None: there is no button any more."""
-    words = WORDS[language]
-    heading = words[f"heading.{claim.act.value}"]
-    fields = {"span": span(claim.minutes or 0)}
-    asks = act in {Act.RESOLVE, Act.NOTE}
+    minutes = claim.minutes or 0.0
     return _rendered(
-        language,
+        t,
         status,
-        heading=heading,
+        heading=page_texts.heading(t, claim.act),
         message=result.message if result else "",
         kind=result.kind if result else "",
         explanation=result.explanation if result else "",
         alerts=alerts,
-        more=words["more"].format(count=more) if more else "",
-        button=words[f"button.{act.value}"].format(**fields) if act else "",
-        does=words[f"does.{act.value}"].format(**fields) if act else "",
-        asks=asks,
-        by=by,
+        more=page_texts.more(t, more) if more else "",
+        button=page_texts.button(t, act, minutes=minutes) if act else "",
+        does=page_texts.does(t, act, minutes=minutes) if act else "",
+        asks=act in {Act.RESOLVE, Act.NOTE},
+        acting_as=page_texts.acting_as(t, by),
     )
 
 
-def error_page(language: str, word: str, *, status: int) -> HTMLResponse:
-    """The page of a link that cannot be used: ``word`` says why."""
-    words = WORDS[language]
+def error_page(t: Tongue, why: Unusable, *, status: int) -> HTMLResponse:
+    """The page of a link that cannot be used, and why."""
     return _rendered(
-        language,
+        t,
         status,
-        heading=words["error"],
-        message=words[word],
+        heading=page_texts.nothing_done(t),
+        message=page_texts.unusable(t, why),
         kind="error",
         explanation="",
         alerts=[],
@@ -104,50 +101,37 @@ def error_page(language: str, word: str, *, status: int) -> HTMLResponse:
         button="",
         does="",
         asks=False,
-        by="",
+        acting_as="",
     )
 
 
 def shown(
-    language: str, alert: Alert, *, title: str, said: Frozen | None, response: Response | None, now: datetime
+    t: Tongue, alert: Alert, *, title: str, said: Frozen | None, response: Response | None, now: datetime
 ) -> Shown:
     """An alert for the page. ``said`` is the newest payload that tells of it, None when there is none."""
-    words = WORDS[language]
     firing = alert.state is AlertState.FIRING
-    ended = "" if alert.ended_at is None else clock(alert.ended_at, now)
     return Shown(
-        headline=_headline(language, said) or words["alert"].format(brand=title, rule=alert.rule),
+        headline=_headline(t, said) or page_texts.untold(t, alert, title=title),
         title=title,
         severity=alert.severity.value,
-        severity_word=words[alert.severity.value],
-        since=clock(alert.started_at, now),
-        state=words["firing"] if firing else words["resolved"].format(at=ended),
-        answered="; ".join(_answered(words, response, now)) if firing and response else "",
+        severity_word=page_texts.severity_word(t, alert.severity),
+        since=t.clock(alert.started_at, now=now),
+        state=page_texts.state(t, alert, now=now),
+        answered=page_texts.answered(t, response, now=now) if firing and response else "",
     )
 
 
-def _answered(words: Mapping[str, str], response: Response, now: datetime) -> list[str]:
-    found = []
-    if response.acked_at is not None:
-        found.append(words["acked"].format(by=response.acked_by or "?", at=clock(response.acked_at, now)))
-    if response.assignee:
-        found.append(words["assigned"].format(by=response.assignee))
-    if response.snoozed_until_at is not None and response.snoozed_until_at > now:
-        found.append(words["snoozed"].format(at=clock(response.snoozed_until_at, now)))
-    return found
-
-
-def _headline(language: str, said: Frozen | None) -> str:
-    text = (said or {}).get("text", {}).get(language) or {}
+def _headline(t: Tongue, said: Frozen | None) -> str:
+    text = (said or {}).get("text", {}).get(t.code) or {}
     return str(text.get("title", ""))
 
 
-def _rendered(language: str, status: int, **values: object) -> HTMLResponse:
+def _rendered(t: Tongue, status: int, **values: object) -> HTMLResponse:
     html = _TEMPLATES.get_template("act.html").render(
-        language=language,
-        words=WORDS[language],
+        language=t.code,
+        fields=page_texts.fields(t),
         style=Markup(_STYLE),  # noqa: S704 -- our own file
         comment_max=COMMENT_CHARS_MAX,
         **values,
     )
-    return HTMLResponse(html, status_code=status, headers={**HEADERS, "Content-Language": language})
+    return HTMLResponse(html, status_code=status, headers={**HEADERS, "Content-Language": t.code})

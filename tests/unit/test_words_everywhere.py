@@ -14,12 +14,26 @@ from hypothesis import strategies as st
 
 from listener.alerts.detection.market import Market
 from listener.alerts.wire.digest import digest_payload
-from listener.alerts.words import languages, oncall_texts
+from listener.alerts.words import languages, oncall_texts, page_texts
 from listener.alerts.words.bundle_texts import bundle_words
 from listener.alerts.words.oncall_texts import again, drill, watchdog_words
+from listener.alerts.words.page_texts import Unusable
 from listener.alerts.words.texts import Text, Told, alert_words, past_words
-from listener.domain import Alert, AlertState, Channel, Condition, Hold, Rate, Reason, Resolution, Severity
-from tests.alerting import NOW, signal, strength
+from listener.domain import (
+    Act,
+    Alert,
+    AlertState,
+    Channel,
+    Condition,
+    Hold,
+    Outcome,
+    Rate,
+    Reason,
+    Resolution,
+    Response,
+    Severity,
+)
+from tests.alerting import NOW, alert, signal, strength
 from tests.words import member
 
 NUMBERS = st.one_of(st.none(), st.just(float("nan")), st.floats(0, 1))
@@ -229,3 +243,46 @@ def test_no_sentence_of_the_digest_is_the_same_in_both_languages() -> None:
         [], looked_at=2, alpha=0.1, alerts=[], titles={}, day=date(2026, 3, 2), now=NOW + timedelta(hours=5)
     )
     sound({code: Text(title=words.title, body=words.body) for code, words in content.text.items()})
+
+
+def page_words(t: languages.Tongue) -> list[str]:
+    """All that the pages of links say, with numbers for names."""
+    fields, firing = page_texts.fields(t), alert(rule="8")
+    over = replace(firing, state=AlertState.RESOLVED, ended_at=NOW)
+    answered = Response(
+        alert_id=firing.id,
+        brand="acme",
+        acked_at=NOW,
+        acked_by="1",
+        assignee="2",
+        snoozed_until_at=NOW + timedelta(days=1),
+    )
+    return [
+        *(getattr(fields, name) for name in page_texts.Fields.__slots__),
+        *(page_texts.heading(t, act) for act in Act),
+        *(page_texts.button(t, act, minutes=90) for act in Act),
+        *(page_texts.does(t, act, minutes=60) for act in Act),
+        page_texts.acting_as(t, "7"),
+        page_texts.untold(t, firing, title="7"),
+        *(page_texts.severity_word(t, severity) for severity in Severity),
+        page_texts.state(t, firing, now=NOW),
+        page_texts.state(t, over, now=NOW),
+        page_texts.answered(t, answered, now=NOW),
+        *(page_texts.more(t, count) for count in (1, 2)),
+        *(page_texts.became(t, outcome) for outcome in (*Outcome, None)),
+        page_texts.used(t, NOW, now=NOW),
+        page_texts.over(t),
+        page_texts.nothing_done(t),
+        *(page_texts.unusable(t, why) for why in Unusable),
+    ]
+
+
+def test_no_english_is_left_on_the_pages_of_links() -> None:
+    with greek():
+        said = page_words(languages.tongue("el"))
+    assert [one for one in said if not one or re.search("[A-Za-z]", one)] == []
+
+
+def test_nothing_on_the_pages_of_links_is_the_same_in_both_languages() -> None:
+    english, estonian = (page_words(languages.tongue(code)) for code in ("en", "et"))
+    assert [one for one, other in zip(english, estonian, strict=True) if one == other] == []

@@ -1,1 +1,1 @@
-"""What people read of an alert, in English and Estonian. All pure."""
+"""What people read of an alert, in every language of ``languages.LANGUAGES``. All pure."""

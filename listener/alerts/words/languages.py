@@ -123,10 +123,12 @@ class Tongue:
         return self.word("time", "{time} UTC on {day}", time=face, day=day)
 
     def lasting(self, passed: timedelta) -> str:
-        """How long it was, to the minute, at least one: "80 h 5 min"."""
+        """How long it is, to the minute, at least one: "80 h 5 min", "2 h"."""
         hours, minutes = divmod(max(1, round(passed.total_seconds() / 60)), MINUTES_PER_HOUR)
         if not hours:
             return self.word("duration", "{minutes} min", minutes=str(minutes))
+        if not minutes:
+            return self.word("duration", "{hours} h", hours=str(hours))
         return self.word("duration", "{hours} h {minutes} min", hours=str(hours), minutes=str(minutes))
 
 
