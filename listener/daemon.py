@@ -15,7 +15,14 @@ from listener.alerts.receivers.base import Resender
 from listener.app import App
 from listener.errors import StoreError
 from listener.pipeline import act, deliver, end_drills, evaluate, make_digest, poll, refresh, score, tell
-from listener.pipeline.calendars import Copy, calendars_of, fetch_calendar, refresh_calendars
+from listener.pipeline.calendars import (
+    Copy,
+    calendars_of,
+    fetch_calendar,
+    recall_calendars,
+    refresh_calendars,
+    store_calendars,
+)
 from listener.pipeline.resend import resend
 from listener.pipeline.watchdog import bark
 from listener.serving import serving
@@ -179,11 +186,20 @@ class Daemon:
         await resend(self.app.parts, name, receiver)
         return 0
 
+    async def _recall_calendars(self) -> int:
+        parts = self.app.parts
+        self._know(await recall_calendars(parts.database, parts.policy, parts.now()))
+        return 0
+
     async def _read_calendars(self) -> int:
         parts = self.app.parts
-        self.calendars = await refresh_calendars(fetch_calendar, parts.policy, self.calendars, parts.now())
-        self.app.calendars.update(calendars_of(self.calendars))
+        self._know(await refresh_calendars(fetch_calendar, parts.policy, self.calendars, parts.now()))
+        self._know(await store_calendars(parts.database, parts.policy, self.calendars))
         return 0
+
+    def _know(self, copies: dict[str, Copy]) -> None:
+        self.calendars = copies
+        self.app.calendars.update(calendars_of(copies))
 
     async def _make_digest(self) -> int:
         made = await make_digest(self.app.parts, self.app.settings.digest)
@@ -209,7 +225,11 @@ class Daemon:
 
     async def once(self) -> None:
         """Poll every source once, then do all the work that follows from it, and return."""
-        await asyncio.gather(*(self._poll(name) for name, source in self.app.parts.sources.items() if source.enabled))
+        await self._stage("calendars", self._recall_calendars).once()
+        await asyncio.gather(
+            self._stage("calendars", self._read_calendars).once(),
+            *(self._poll(name) for name, source in self.app.parts.sources.items() if source.enabled),
+        )
         for stage in (self.scoring, self.refreshing):
             while await stage.once():
                 pass
@@ -229,6 +249,8 @@ class Daemon:
         http = self.app.settings.http
         web = application(self.app.metrics.registry, alive=self._alive, ready=self.app.checks(), acting=self.app.acting)
         await self._remember()
+        # Before anybody is told: a calendar's server may be away, or let us wait. A bug in it is no reason to stop.
+        await self._stage("calendars", self._recall_calendars).once()
         async with serving(lambda _address: web, http.host, http.port) as address, self._scheduled(), self._staged():
             log.info("daemon.started", instance=self.app.settings.service.instance, metrics=f"{address}/metrics")
             self.app.announce(address)

@@ -14,13 +14,14 @@ from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err
 from listener.config import Settings
 from listener.domain import Severity, Silence
 from listener.errors import ConfigError, Fault, StoreError
-from listener.pipeline.calendars import Copy, calendars_of, fetch_calendar, refresh_calendars
+from listener.pipeline.calendars import Copy, calendars_of, fetch_calendar, recall_calendars, refresh_calendars
 from listener.store import silences
 
 group = typer.Typer(help="Who is on call, and who would be told.", invoke_without_command=True)
 app.add_typer(group, name="oncall")
 
 SILENCES = 500  # that are looked at, those that end last
+HOURS_SHOWN = 48  # of a copy's age; from there on it is in days
 ANY_RULE = ""  # a silence of one rule is not about all alerts of the brand
 
 AtOption = Annotated[
@@ -43,7 +44,7 @@ def oncall(
         return
     settings = load_settings(config)
     policy, moment = policy_of_settings(settings), _moment(at)
-    calendars = _calendars(policy, moment)
+    calendars = _calendars(settings, policy, moment)
     rows = [_row(policy, name, moment, calendars) for name in policy.schedules]
     if json_:
         for row in rows:
@@ -84,7 +85,7 @@ def route(
     muted = _silences(settings, moment)
     hold = policy.hold(brand, ANY_RULE, severity, moment, muted)
     begins = policy.hold_ends_at(brand, ANY_RULE, severity, moment, muted) or moment
-    rows = policy.plan(brand, severity, begins, _calendars(policy, begins))
+    rows = policy.plan(brand, severity, begins, _calendars(settings, policy, begins))
     chosen = policy.escalation(brand, severity)
     repeats = chosen.repeats_max if chosen is not None else 0
     if json_:
@@ -178,10 +179,31 @@ def _silences(settings: Settings, at: datetime) -> Sequence[Silence]:
         return ()
 
 
-def _calendars(policy: Policy, at: datetime) -> Calendars:
-    """The calendars as they are now, around ``at``; where one cannot be read that is said, and its fallback counts."""
-    copies: Mapping[str, Copy] = asyncio.run(refresh_calendars(fetch_calendar, policy, {}, at))
+def _calendars(settings: Settings, policy: Policy, at: datetime) -> Calendars:
+    """The calendars as they are now, around ``at``.
+
+    Where one cannot be read that is said, and the copy that the daemon has kept counts, or else its fallback.
+    """
+    copies = asyncio.run(_copies(settings, policy, at))
     for name, copy in copies.items():
         if copy.error is not None:
-            err.print(f"warning: the calendar of {name} {copy.error}", highlight=False, markup=False)
+            counts = "no copy of it was found" if copy.read_at is None else f"what counts is {_aged(copy.read_at)}"
+            err.print(f"warning: the calendar of {name} {copy.error}; {counts}", highlight=False, markup=False)
     return calendars_of(copies)
+
+
+async def _copies(settings: Settings, policy: Policy, at: datetime) -> Mapping[str, Copy]:
+    copies = await refresh_calendars(fetch_calendar, policy, {}, at)
+    if all(copy.calendar is not None for copy in copies.values()):
+        return copies  # a policy can be asked before there is a database
+    database = database_of(settings)
+    try:
+        return await recall_calendars(database, policy, at, copies)
+    finally:
+        await database.close()
+
+
+def _aged(read_at: datetime) -> str:
+    hours = (utc_now() - read_at).total_seconds() / 3600
+    age = f"{hours:.0f} h" if hours < HOURS_SHOWN else f"{hours / 24:.0f} days"
+    return f"the copy of {read_at:%Y-%m-%d %H:%M} UTC, {age} ago"

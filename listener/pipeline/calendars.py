@@ -1,10 +1,12 @@
-"""Read the calendars of the schedules when they are due, and keep the last good copy of each."""
+"""Read the calendars of the schedules when they are due, and keep the last good copy of each, also over a restart."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx2
 import structlog
@@ -13,8 +15,11 @@ from listener import __version__
 from listener.alerts.oncall.calendar import MOST_BYTES, Calendar, CalendarError, read_calendar
 from listener.alerts.oncall.policy import Policy
 from listener.config.oncall import Schedule
-from listener.errors import FetchError
+from listener.errors import FetchError, StoreError
 from listener.fetch.body import codings_of, read_body
+from listener.store import Database
+from listener.store import calendars as stored
+from listener.store.calendars import BadCopy, StoredCalendar
 
 log = structlog.get_logger()
 
@@ -25,14 +30,24 @@ READ_SECS = 20.0
 TOTAL_SECS = 60.0
 MOST_REDIRECTS = 5
 RETRY_MINUTES = 5.0  # after a failure, where the calendar is read less often than that
+STORED_MINUTES = 60.0  # how exactly the database knows when an unchanged calendar was last read
+
+# What says nothing of who is on call when. It is not stored: it holds links to meetings, addresses of people, and at
+# times the calendar's own address; and some servers write a new DTSTAMP into every event each time they are asked.
+_BESIDE = re.compile(
+    rb"^(?:DTSTAMP|DESCRIPTION|X-ALT-DESC|COMMENT|LOCATION|ATTENDEE|ORGANIZER|CONTACT|ATTACH|URL|SOURCE|CONFERENCE|IMAGE)"
+    rb"[;:][^\n]*(?:\n(?:\r?\n)*[ \t][^\n]*)*(?:\n|\Z)",  # with the lines that are folded
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
     """What is known of one schedule's calendar: the last good copy, and when it was tried.
 
-    ``read_at`` is when ``calendar`` was read; both are None before that went well. ``failing_since_at`` is None when
-    the last try went well, and ``error`` says why it did not.
+    ``read_at`` is when ``calendar`` was read, maybe before a restart; both are None before that went well. ``text`` is
+    what of it is worth storing, ``stored`` what the database is known to hold. ``failing_since_at`` is None when the
+    last try went well, and ``error`` says why it did not.
     """
 
     calendar: Calendar | None = None
@@ -40,6 +55,11 @@ class Copy:
     tried_at: datetime | None = None
     failing_since_at: datetime | None = None
     error: str | None = None
+    text: bytes | None = field(default=None, repr=False)
+    stored: StoredCalendar | None = None
+
+
+NOTHING: Mapping[str, Copy] = MappingProxyType({})
 
 
 def calendars_of(copies: Mapping[str, Copy]) -> dict[str, Calendar]:
@@ -64,11 +84,19 @@ async def refresh_calendars(
 
     ``fetch_text`` reads an address and raises CalendarError, as ``fetch_calendar`` does.
     """
-    names = [name for name, one in policy.schedules.items() if one.start is None]
-    copies = {name: known.get(name, Copy()) for name in names}
-    due = [name for name in names if is_due(policy.schedules[name], copies[name], now)]
+    copies = _copies(policy, known)
+    due = [name for name in copies if is_due(policy.schedules[name], copies[name], now)]
     read = await asyncio.gather(*(_refreshed(fetch_text, policy, name, copies[name], now) for name in due))
     return copies | dict(zip(due, read, strict=True))
+
+
+def _copies(policy: Policy, known: Mapping[str, Copy]) -> dict[str, Copy]:
+    return {name: known.get(name, Copy()) for name, one in policy.schedules.items() if one.start is None}
+
+
+def worth_storing(text: bytes) -> bytes:
+    """The calendar without what says nothing of who is on call when; ``read_calendar`` finds the same turns in it."""
+    return _BESIDE.sub(b"", text)
 
 
 async def _refreshed(fetch_text: FetchText, policy: Policy, name: str, copy: Copy, now: datetime) -> Copy:
@@ -83,10 +111,67 @@ async def _refreshed(fetch_text: FetchText, policy: Policy, name: str, copy: Cop
             read_at = None if copy.read_at is None else copy.read_at.isoformat()
             log.warning("calendar.failed", schedule=name, error=str(error), last_read_at=read_at)
         return replace(copy, tried_at=now, failing_since_at=copy.failing_since_at or now, error=str(error))
-    if copy.read_at is None or copy.failing_since_at is not None:
+    if copy.tried_at is None or copy.failing_since_at is not None:
         since = None if copy.failing_since_at is None else copy.failing_since_at.isoformat()
         log.info("calendar.read", schedule=name, turns=len(calendar.turns), failing_since=since)
-    return Copy(calendar=calendar, read_at=now, tried_at=now)
+    return Copy(calendar=calendar, read_at=now, tried_at=now, text=worth_storing(text), stored=copy.stored)
+
+
+async def recall_calendars(
+    database: Database, policy: Policy, now: datetime, known: Mapping[str, Copy] = NOTHING
+) -> dict[str, Copy]:
+    """All copies by schedule, those of which nothing was read yet as the database has kept them, read for ``now``.
+
+    However old a copy is, it counts until the calendar can be read: who was to be on call is a better guess than
+    nobody. What cannot be had is logged, and is as if it had not been kept.
+    """
+    copies = _copies(policy, known)
+    for name, copy in copies.items():
+        if copy.calendar is None:
+            copies[name] = await _recalled(database, policy, name, copy, now)
+    return copies
+
+
+async def _recalled(database: Database, policy: Policy, name: str, copy: Copy, now: datetime) -> Copy:
+    schedule = policy.schedules[name]
+    people = policy.candidates(name)
+    try:
+        found = await stored.get(database, name, _place(schedule), bytes_max=MOST_BYTES)
+        if found is None:
+            return copy
+        calendar = await asyncio.to_thread(read_calendar, found.text, people=people, zone=schedule.timezone, now=now)
+    except (BadCopy, CalendarError, StoreError) as error:
+        log.warning("calendar.copy_ignored", schedule=name, error=str(error))
+        return copy
+    log.info("calendar.recalled", schedule=name, turns=len(calendar.turns), read_at=found.read_at.isoformat())
+    return replace(copy, calendar=calendar, read_at=found.read_at, text=found.text, stored=found)
+
+
+async def store_calendars(database: Database, policy: Policy, copies: Mapping[str, Copy]) -> dict[str, Copy]:
+    """The copies, with those in the database whose text has changed; when it was read is noted once an hour.
+
+    Raises StoreError; the copies are good all the same.
+    """
+    after = dict(copies)
+    for name, copy in copies.items():
+        if copy.text is None or copy.read_at is None:
+            continue
+        new = StoredCalendar(text=copy.text, read_at=copy.read_at)
+        if copy.stored is None or copy.stored.text != new.text:
+            await stored.put(database, name, _place(policy.schedules[name]), new)
+        elif not timedelta() <= new.read_at - copy.stored.read_at < timedelta(minutes=STORED_MINUTES):
+            await stored.touch(database, name, new)
+        else:
+            continue
+        after[name] = replace(copy, stored=new)
+    return after
+
+
+def _place(schedule: Schedule) -> str:
+    """Where the calendar is read, which is a secret: a copy from elsewhere is not the calendar's."""
+    if schedule.calendar is not None:
+        return schedule.calendar.get_secret_value()
+    return f"file {schedule.calendar_file}"
 
 
 async def _text(fetch_text: FetchText, schedule: Schedule) -> bytes:

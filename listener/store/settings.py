@@ -1,4 +1,4 @@
-"""What the daemons of one database agree on, by name: the key that signs links, how full the storm's bucket is."""
+"""What the daemons of one database agree on, by name: the links' key, the storm's buckets, copies of calendars."""
 
 from collections.abc import Callable
 
