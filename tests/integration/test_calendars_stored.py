@@ -329,21 +329,6 @@ async def running(daemon: Daemon) -> AsyncIterator[None]:
             task.cancel()
 
 
-async def test_a_daemon_knows_who_is_on_call_before_it_tells_anybody_though_the_server_hangs(
-    database: Database, server: Misbehaving
-) -> None:
-    settings_, chosen = night(server.url("/hang"))
-    async with bench(database) as at:
-        at.parts = replace(at.parts, policy=chosen, sources={})
-        await read_and_stored(database, text("Mari"), chosen=chosen)
-        daemon = daemon_of(at, settings_)
-        async with running(daemon):
-            await until(lambda: daemon.tasks)
-            assert {name: one.on_call(NOW) for name, one in daemon.app.calendars.items()} == {"night": ("mari",)}
-            assert daemon.calendars["night"].read_at == NOW
-            await until(lambda: server.requests)
-
-
 async def test_a_bug_in_reading_a_copy_does_not_keep_the_daemon_from_starting(
     database: Database, server: Misbehaving, monkeypatch: pytest.MonkeyPatch
 ) -> None:

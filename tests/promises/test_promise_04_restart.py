@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from listener.pipeline import deliver
 from listener.serving import serving
 from listener.store import Database
 from tests.acceptance.daemon import Subscriber, daemon, subscriber
-from tests.mosquitto import ANYBODY, mosquitto
+from tests.integration.test_calendars import NOW, text
+from tests.integration.test_calendars_stored import night, read_and_stored, running
+from tests.integration.test_pipeline_beside import daemon_of
+from tests.misbehaving import misbehaving
+from tests.mosquitto import ANYBODY, mosquitto, until
 from tests.promises.chaos import PATIENCE_SECS, Outcry, configuration, eventually, kept
 from tests.promises.on_call import OnCall
 from tests.promises.wired import complaint, following, names, rows
@@ -89,3 +94,16 @@ async def test_promise_04_restart_of_a_daemon_that_is_killed_while_an_alert_fire
             await database.close()
     last = on_call.told[-1]
     assert (last.alert_id, last.seq, last.reason.value) == (first.alert_id, 2, "resolved")
+
+
+async def test_promise_04_restart_knows_who_is_on_call_before_it_tells_anybody(database: Database) -> None:
+    """Though the server of the calendar hangs: the last good copy is a row, too."""
+    async with misbehaving() as server, bench(database) as at:
+        settings, policy = night(server.url("/hang"))
+        at.parts = replace(at.parts, policy=policy, sources={})
+        await read_and_stored(database, text("Mari"), chosen=policy)
+        listener = daemon_of(at, settings)
+        async with running(listener):
+            await until(lambda: listener.tasks)
+            assert {name: one.on_call(NOW) for name, one in listener.app.calendars.items()} == {"night": ("mari",)}
+            await until(lambda: server.requests)
