@@ -3,10 +3,10 @@
 from datetime import datetime, time
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
+from listener.config.zones import ZoneName
 from listener.domain import Severity
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=64)]
@@ -16,15 +16,6 @@ WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun"
 ALL_SEVERITIES = tuple(Severity)
 
 
-def zone(name: str) -> str:
-    """Refuse what is no time zone of the IANA database."""
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError) as error:
-        raise ValueError("is no IANA time zone, such as Europe/Tallinn") from error
-    return name
-
-
 def _clock(value: str) -> str:
     """A time of day, or the end of the day."""
     if value != "24:00":
@@ -32,7 +23,7 @@ def _clock(value: str) -> str:
     return value
 
 
-Zone = Annotated[str, AfterValidator(zone), Field(description="IANA time zone, e.g. Europe/Tallinn.")]
+Zone = Annotated[ZoneName, Field(description="IANA time zone, e.g. Europe/Tallinn.")]
 Clock = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$"), AfterValidator(_clock)]
 
 

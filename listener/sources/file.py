@@ -23,13 +23,14 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from listener.config.zones import ZoneName, zone_of
 from listener.domain import Checkpoint, Page, PollResult, RawMention, stable_id
 from listener.errors import FetchError, ParseError
 from listener.protocols import Fetch
 from listener.sources.base import ITEM_ERRORS, BaseSource, newest, problem_of
 from listener.sources.reading.encoding import codec_of
 from listener.sources.reading.lines import Form, Place, Row, Stream, place_after, read_rows
-from listener.sources.reading.mapping import At, Fields, ZoneName, mention_of, zone_of
+from listener.sources.reading.mapping import At, Fields, mention_of
 
 ROWS_A_POLL: Final = 5000
 _USUAL: Final[Mapping[str, tuple[str, ...]]] = {

@@ -31,19 +31,18 @@ from urllib.parse import urljoin, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from listener.config.zones import ZoneName, zone_of
 from listener.domain import Accept, Page, RawMention, Request
 from listener.errors import ParseError
 from listener.sources.base import HttpSource
 from listener.sources.reading.jsontext import loads
 from listener.sources.reading.mapping import (
     Fields,
-    ZoneName,
     check_path,
     compile_path,
     find_all,
     find_one,
     mention_of,
-    zone_of,
 )
 
 _MODEL = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

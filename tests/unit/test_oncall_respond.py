@@ -128,10 +128,12 @@ def test_what_is_written_after_the_end_is_kept() -> None:
         assert (found.outcome, found.response.cause, found.resolves) == (Outcome.DONE, "the lockers", False)
 
 
-def test_a_note_leaves_what_it_does_not_mention() -> None:
+def test_a_note_adds_to_what_was_written() -> None:
     before = told(cause="the lockers", helped="a refund")
     found = done(action(Act.NOTE, helped="a call"), response=before)
-    assert (found.response.cause, found.response.helped) == ("the lockers", "a call")
+    assert (found.response.cause, found.response.helped) == ("the lockers", "a refund\n\na call")
+    again = done(action(Act.NOTE, helped="a call"), response=found.response)
+    assert again.response == found.response
 
 
 def test_who_cannot_be_heard_cannot_be_called_well() -> None:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.config.zones import zone_of
 from listener.errors import ParseError
 from listener.sources.reading.encoding import charset_of, codec_of, decode_document, storable
 from listener.sources.reading.jsontext import loads
-from listener.sources.reading.mapping import find_one, zone_of
+from listener.sources.reading.mapping import find_one
 from listener.sources.reading.times import from_unix, parse_time
 
 TEXT = "Jõe äärne, õunad, ž и слово"

@@ -12,6 +12,7 @@ from listener.domain import Act, Action, Alert, AlertState, Channel, Outcome, Re
 
 SNOOZE_MINUTES = 60.0
 SILENCE_MINUTES = 120.0
+NOTES_CHARS_MAX = 10_000  # of all that is written about one alert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +124,16 @@ def _noted(action: Action, response: Response, explanation: str) -> Handled:
 
 
 def _with_notes(action: Action, response: Response) -> Response:
-    """The cause and what helped; what was written before stays where nothing new is said."""
-    return replace(response, cause=action.comment or response.cause, helped=action.helped or response.helped)
+    """The cause and what helped: what is new comes below what was written before."""
+    return replace(
+        response, cause=_added(response.cause, action.comment), helped=_added(response.helped, action.helped)
+    )
+
+
+def _added(known: str | None, new: str | None) -> str | None:
+    if not known or not new:
+        return new or known
+    return known if new in known.split("\n\n") else f"{known}\n\n{new}"[:NOTES_CHARS_MAX]
 
 
 def _clock(at: datetime) -> str:

@@ -5,12 +5,11 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jsonpath
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from listener.domain import RawMention
 from listener.sources.reading.times import from_unix, in_utc, parse_time
@@ -57,23 +56,6 @@ def check_path(path: str) -> str:
     elif not all(path.split(".")):
         raise ValueError(f"{path!r} is neither a dotted name nor a JSONPath that begins with $")
     return path
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """The IANA time zone. Raises ValueError when there is none of this name."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is not an IANA time zone, such as Europe/Tallinn") from error
-
-
-def _zone_name(name: str) -> str:
-    zone_of(name)
-    return name
-
-
-ZoneName = Annotated[str, AfterValidator(_zone_name)]
-"""The name of an IANA time zone, as an option."""
 
 
 class At(BaseModel):
