@@ -79,7 +79,7 @@ def card(alert: AlertPayload, *, now: datetime) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
-    if alert.expected is not None:
+    if alert.observed is not None and alert.expected is not None:
         facts.add_row("Negative", bar(alert))
     for name, value in rows(alert, now=now):
         facts.add_row(name, value)
@@ -136,7 +136,8 @@ def _framed(parts: list[RenderableType], *, title: Text, edge: str) -> Panel:
 
 def plain(alert: AlertPayload, *, now: datetime) -> str:
     """The same without colours and frames, for a file or a pipe."""
-    facts = [("Negative", _shares(alert)), *rows(alert, now=now)]
+    shares = [("Negative", _shares(alert))] if alert.observed is not None else []
+    facts = [*shares, *rows(alert, now=now)]
     return "\n".join(
         [
             f"{DRILL + '. ' if alert.drill else ''}{_label(alert)} {clean(alert.title)} ({_reason(alert)})",
@@ -152,11 +153,10 @@ def plain(alert: AlertPayload, *, now: datetime) -> str:
 
 def rows(alert: AlertPayload, *, now: datetime) -> list[tuple[str, str]]:
     """The facts below the sentences, each with its name."""
-    movement = f"{_signed(alert.perception_before)} → {_signed(alert.perception)}, of -100 to +100"
-    facts = [
-        ("Perception", movement),
-        ("Since", f"{_clock(alert.started_at, now)}, {_span(now - alert.started_at)} ago"),
-    ]
+    facts = [("Since", f"{_clock(alert.started_at, now)}, {_span(now - alert.started_at)} ago")]
+    if alert.perception is not None:
+        movement = f"{_signed(alert.perception_before)} → {_signed(alert.perception)}, of -100 to +100"
+        facts.insert(0, ("Perception", movement))
     if alert.ended_at is not None:
         facts.append(("Until", f"{_clock(alert.ended_at, now)}, after {_span(alert.ended_at - alert.started_at)}"))
     return facts
@@ -179,7 +179,8 @@ def line(event: Line) -> Text:
     """What is no alert, in one line."""
     match event:
         case StatePayload():
-            numbers = f"{_percent(event.observed)} of {event.mentions} mentions negative"
+            mentions = "1 mention" if event.mentions == 1 else f"{event.mentions} mentions"
+            numbers = f"{_percent(event.observed)} of {mentions} negative"
             mood = f" is {event.state}: perception {_signed(event.perception)}, {numbers}"
             taken = f"; {clean(event.acked_by)} is on it" if event.acked_by else ""
             said = Text.assemble((clean(event.title), "bold"), mood, taken, "; " + ESCALATE if event.escalate else "")
@@ -254,16 +255,17 @@ def _answers(answer: AnswerFindings | None) -> list[str]:
 
 def _bundle_title(bundle: BundlePayload) -> str:
     reminder = f", {_ordinal(bundle.repeat)} reminder" if bundle.repeat else ""
-    title = clean(bundle.text["en"].title) if "en" in bundle.text else f"{len(bundle.alerts)} alerts"
+    title = clean(bundle.text["en"].title) if "en" in bundle.text else "Several alerts"
     return f"{title} ({BUNDLES[bundle.kind]}{reminder})"
 
 
-def _member(member: BundleMember, now: datetime) -> tuple[str, str, str, str]:
+def _member(member: BundleMember, now: datetime) -> tuple[str, str, str, str, str]:
     over = member.state is AlertState.RESOLVED
     return (
+        clean(member.alert_id)[:8],
         "resolved" if over else member.severity.value,
         clean(member.title),
-        f"{_percent(member.observed)}, usually {_percent(member.expected)}",
+        "" if member.observed is None else _usual(member.observed, member.expected),
         f"since {_clock(member.started_at, now)}",
     )
 
@@ -273,11 +275,16 @@ def _links(alert: AlertPayload) -> list[str]:
 
 
 def _more(alert: AlertPayload) -> str:
-    return f"More: listener explain {clean(alert.alert_id)[:8]} (event {alert.seq}, rule {clean(alert.rule)})"
+    command = "alerts show" if alert.drill else "explain"  # a drill was decided from nothing
+    return f"More: listener {command} {clean(alert.alert_id)[:8]} (event {alert.seq}, rule {clean(alert.rule)})"
 
 
 def _shares(alert: AlertPayload) -> str:
-    return f"{_percent(alert.observed)}, usually {_percent(alert.expected)}"
+    return _usual(alert.observed, alert.expected)
+
+
+def _usual(observed: float | None, expected: float | None) -> str:
+    return _percent(observed) + ("" if expected is None else f", usually {_percent(expected)}")
 
 
 def _percent(share: float | None) -> str:

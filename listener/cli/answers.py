@@ -12,9 +12,9 @@ import typer
 
 from listener.alerts.oncall.respond import SILENCE_MINUTES, SNOOZE_MINUTES
 from listener.alerts.wire.oncall import COMMENT_CHARS_MAX
-from listener.app import database_of, load_settings, utc_now
+from listener.app import load_settings, utc_now
 from listener.cli.alerts import IdArgument, flat, group, only
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, err, out, print_json
+from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, err, opened_database, out, print_json
 from listener.config import Settings
 from listener.domain import Act, Action, Outcome, Via
 from listener.errors import ConfigError, Fault
@@ -71,7 +71,7 @@ def ack(
 @group.command()
 def assign(
     alert_id: IdArgument,
-    person: Annotated[str, typer.Argument(help="Whose it is now: a name under [people].")],
+    person: Annotated[str, typer.Argument(help="Whose it is now: a name under \\[people].")],
     config: ConfigOption = DEFAULT_CONFIG,
     by: ByOption = None,
     wait_secs: WaitOption = WAIT_SECS,
@@ -195,12 +195,9 @@ def _text(text: str | None) -> str | None:
 
 
 async def _submitted(ask: Ask, action: Action) -> Handled:
-    database = database_of(ask.settings)
-    try:
+    async with opened_database(ask.settings) as database:
         await actions.put(database, action)
         return await settled(database, action, wait_secs=ask.wait_secs)
-    finally:
-        await database.close()
 
 
 async def settled(database: Database, action: Action, *, wait_secs: float) -> Handled:
@@ -216,13 +213,10 @@ async def settled(database: Database, action: Action, *, wait_secs: float) -> Ha
 
 async def _found(settings: Settings, start: str) -> Subject:
     """The alert with this id, or the message about several that has it."""
-    database = database_of(settings)
-    try:
+    async with opened_database(settings) as database:
         found = await store.by_id(database, start)
         bundles = [] if found else await responses.bundle_ids(database, start)
         if len(bundles) == 1:
             return Subject(target=bundles[0], seq=1, title="all that the message names")
         alert = only(found, start)
         return Subject(target=alert.id, seq=alert.seq, title=f"{alert.brand}, {alert.rule}: {alert.signal.reason}")
-    finally:
-        await database.close()

@@ -111,7 +111,7 @@ def backtest(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A TOML file of [rules.NAME] to compare with those configured. Repeatable.",
+            help="A TOML file of \\[rules.NAME] to compare with those configured. Repeatable.",
         ),
     ] = None,
     target_pages_per_month: Annotated[

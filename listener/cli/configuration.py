@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from listener.app import load_settings, require_work, rules_of, sources_of
-from listener.cli.root import DEFAULT_CONFIG, JsonOption, app, err, out, print_json
+from listener.cli.root import DEFAULT_CONFIG, JsonOption, app, counted, err, out, print_json
 from listener.config.starter import Starter, starter
 from listener.errors import ConfigError
 from listener.knowledge.library import check_folder
@@ -33,7 +33,8 @@ def check_config(
     if json_:
         print_json({"file": file, "ok": True, "faults": [], **counts})
     else:
-        out.print(f"{file}: good; " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+        found = ", ".join(counted(count, what[:-1]) for what, count in counts.items())
+        out.print(f"{file}: good; {found}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -4,8 +4,18 @@ import asyncio
 
 from listener.alerts.wire.digest import DigestPayload
 from listener.alerts.wire.payload import as_json
-from listener.app import database_of, load_settings, utc_now
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
+from listener.app import load_settings, utc_now
+from listener.cli.root import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    app,
+    counted,
+    opened_database,
+    out,
+    print_json,
+    print_table,
+)
 from listener.config import Settings
 from listener.pipeline.digest import read_digest
 
@@ -36,12 +46,10 @@ def digest(config: ConfigOption = DEFAULT_CONFIG, json_: JsonOption = False) -> 
         )
     for alert in found.open_alerts:
         out.print(f"{alert.severity}: {alert.brand}, since {alert.since:%Y-%m-%d %H:%M} UTC", highlight=False)
-    out.print(f"{found.looked_at} brands have enough history to tell.", style="dim", highlight=False)
+    enough = counted(found.looked_at, "brand has", "brands have")
+    out.print(f"{enough} enough history to tell.", style="dim", highlight=False)
 
 
 async def _digest(settings: Settings) -> DigestPayload:
-    database = database_of(settings)
-    try:
+    async with opened_database(settings) as database:
         return await read_digest(database, settings.brands, settings.digest, now=utc_now())
-    finally:
-        await database.close()

@@ -16,9 +16,18 @@ from listener.alerts.drawing.sketch import sketch
 from listener.alerts.wire.payload import record_of
 from listener.alerts.words.languages import LANGUAGES
 from listener.alerts.words.proof_texts import sentences
-from listener.app import database_of, load_settings
+from listener.app import load_settings
 from listener.cli.alerts import only
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
+from listener.cli.root import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    app,
+    opened_database,
+    out,
+    print_json,
+    print_table,
+)
 from listener.config import Settings
 from listener.domain import Alert, Evidence, Vote
 from listener.pipeline.picture import chart_of
@@ -56,8 +65,7 @@ def explain(
 async def _explained(
     settings: Settings, start: str
 ) -> tuple[Alert, Record | None, tuple[Check, ...], Chart | None, list[Evidence]]:
-    database = database_of(settings)
-    try:
+    async with opened_database(settings) as database:
         found = only(await alerts.by_id(database, start), start)
         record = record_of(found)
         weighty = () if record is None or record.proof is None else [one.mention for one in record.proof.top]
@@ -66,8 +74,6 @@ async def _explained(
             return found, None, (), None, links
         counted, recent = await _votes(database, found.brand, record)
         return found, record, check(record, counted, recent), await chart_of(database, found, record), links
-    finally:
-        await database.close()
 
 
 async def _votes(database: Database, brand: str, record: Record) -> tuple[list[Vote], list[Vote]]:

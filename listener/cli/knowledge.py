@@ -2,18 +2,29 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from listener.app import database_of, load_settings
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, out, print_json, print_table
+from listener.app import load_settings
+from listener.cli.root import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    app,
+    counted,
+    err,
+    opened_database,
+    out,
+    print_json,
+    print_table,
+)
 from listener.config import Settings
 from listener.errors import ConfigError, Fault
 from listener.knowledge import drafts
-from listener.knowledge.articles import Article, ArticleError
+from listener.knowledge.articles import Article, ArticleError, parse
 from listener.knowledge.library import Shelf, check_folder
 from listener.knowledge.matching import Match
 from listener.pipeline.advise import Adviser
@@ -90,15 +101,16 @@ def match(
 def learn(
     config: ConfigOption = DEFAULT_CONFIG,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only alerts that ended since, UTC.")
+        str | None, typer.Option(metavar="DAY", help="Only alerts that ended since that day, UTC: 2026-12-24.")
     ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Make drafts of articles from ended alerts of which somebody wrote down the cause or what helped."""
     settings = load_settings(config)
     folder = _folder(settings)
+    start = None if since is None else _day(since)
     try:
-        found, forgotten = asyncio.run(_learn(settings, folder, since))
+        found, forgotten = asyncio.run(_learn(settings, folder, start))
     except OSError as error:
         raise _unwritable(folder, error) from error
     if json_:
@@ -107,14 +119,15 @@ def learn(
     else:
         for one in found:
             told = f"wrote {one.file}" if one.written else f"left {one.file}: {one.why}"
-            out.print(f"{told} ({len(one.alerts)} alerts)", highlight=False, markup=False, soft_wrap=True)
+            out.print(f"{told} ({counted(len(one.alerts), 'alert')})", highlight=False, markup=False, soft_wrap=True)
         if not found:
             out.print(
                 "Nothing to learn: no ended alert has a new note of its cause or of what helped.", highlight=False
             )
     if forgotten:
-        fix = "they ended before listener remembered meanings, or under another model"
-        err.print(f"{forgotten} alerts with notes are left out: {fix}", highlight=False, markup=False)
+        left_out = counted(forgotten, "alert with notes is left out", "alerts with notes are left out")
+        why = "ended before listener remembered meanings, or under another model"
+        err.print(f"{left_out}: {why}", highlight=False, markup=False)
 
 
 @group.command()
@@ -131,6 +144,10 @@ def approve(
     except OSError as error:
         raise _unwritable(folder, error) from error
     out.print(f"approved: {target}", highlight=False, markup=False, soft_wrap=True)
+    if not parse(target, target.read_bytes()).examples:
+        problem = "it has no examples, and will hardly be found"
+        fix = f"write three to ten of what customers say under `examples:` in {target}"
+        err.print(f"warning: {problem}: {fix}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _folder(settings: Settings) -> Path:
@@ -138,6 +155,13 @@ def _folder(settings: Settings) -> Path:
         fix = 'add [knowledge] with folder = "knowledge"'
         raise ConfigError([Fault(path="knowledge.folder", problem="is not set", fix=fix)])
     return settings.knowledge.folder
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day such as 2026-12-24", param_hint="--since") from None
 
 
 def _unwritable(folder: Path, error: OSError) -> ConfigError:
@@ -162,10 +186,6 @@ async def _match(settings: Settings, text: str, brand: str | None) -> list[Match
 
 
 async def _learn(settings: Settings, folder: Path, since: datetime | None) -> tuple[list[Learnt], int]:
-    database = database_of(settings)
-    try:
-        start = None if since is None else since.replace(tzinfo=UTC)
+    async with opened_database(settings) as database:
         adviser = Adviser(settings.knowledge, _Encoder())
-        return await learn_from(database, adviser, folder, since=start, identify=identify)
-    finally:
-        await database.close()
+        return await learn_from(database, adviser, folder, since=since, identify=identify)

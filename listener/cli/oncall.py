@@ -2,15 +2,27 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from listener.alerts.oncall.policy import Calendars, Policy, Told
-from listener.app import database_of, load_settings, policy_of_settings, utc_now
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, out, print_json, print_table
+from listener.app import load_settings, policy_of_settings, utc_now
+from listener.cli.root import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    EmptyDatabaseError,
+    JsonOption,
+    app,
+    err,
+    opened_database,
+    out,
+    print_json,
+    print_table,
+    time_of,
+)
 from listener.config import Settings
 from listener.domain import Severity, Silence
 from listener.errors import ConfigError, Fault, StoreError
@@ -25,11 +37,10 @@ HOURS_SHOWN = 48  # of a copy's age; from there on it is in days
 ANY_RULE = ""  # a silence of one rule is not about all alerts of the brand
 
 AtOption = Annotated[
-    datetime | None,
+    str | None,
     typer.Option(
         "--at",
         metavar="TIME",
-        formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"],
         help="At that moment instead of now: 2026-12-24T20:00, in this computer's time zone unless it has an offset.",
     ),
 ]
@@ -121,10 +132,17 @@ def route(
     if not rows[0].receivers:
         err.print("warning: no route is about such an alert", highlight=False, markup=False)
     if chosen is not None and repeats:
-        repeated = f"Then all of them every {chosen.repeat_minutes:g} minutes, {repeats} times at most"
-        out.print(f"{repeated}, until somebody answers.", highlight=False)
+        out.print(_repeated(chosen.repeat_minutes, repeats), highlight=False)
     for gap in dict.fromkeys(gap for row in rows for gap in row.gaps):
         err.print(f"warning: nobody can be reached by way of {gap}", highlight=False, markup=False)
+
+
+def _repeated(minutes: float, times: int) -> str:
+    if times == 1:
+        after = "a minute" if minutes == 1 else f"{minutes:g} minutes"
+        return f"Then all of them once more after {after}, unless somebody answers."
+    every = "minute" if minutes == 1 else f"{minutes:g} minutes"
+    return f"Then all of them every {every}, {times} times at most, until somebody answers."
 
 
 def _row(policy: Policy, name: str, at: datetime, calendars: Calendars) -> dict[str, Any]:
@@ -158,23 +176,22 @@ def _local(at: datetime | None, zone: str) -> str:
     return "" if at is None else f"{at.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
 
 
-def _moment(at: datetime | None) -> datetime:
-    return utc_now() if at is None else at.astimezone(UTC)
+def _moment(at: str | None) -> datetime:
+    return utc_now() if at is None else time_of(at, "--at")
 
 
 def _silences(settings: Settings, at: datetime) -> Sequence[Silence]:
     """The silences that may count at ``at``."""
 
     async def read() -> list[Silence]:
-        database = database_of(settings)
-        try:
+        async with opened_database(settings) as database:
             return [one for one in await silences.recent(database, limit=SILENCES) if one.ends_at > at]
-        finally:
-            await database.close()
 
     try:
         return asyncio.run(read())
-    except StoreError as error:  # the policy can be asked before there is a database
+    except EmptyDatabaseError:  # the policy can be asked before there is a database: nobody has silenced anything yet
+        return ()
+    except StoreError as error:
         err.print(f"warning: silences are not known: {error}", highlight=False, markup=False)
         return ()
 
@@ -196,11 +213,13 @@ async def _copies(settings: Settings, policy: Policy, at: datetime) -> Mapping[s
     copies = await refresh_calendars(fetch_calendar, policy, {}, at)
     if all(copy.calendar is not None for copy in copies.values()):
         return copies  # a policy can be asked before there is a database
-    database = database_of(settings)
     try:
-        return await recall_calendars(database, policy, at, copies)
-    finally:
-        await database.close()
+        async with opened_database(settings) as database:
+            return await recall_calendars(database, policy, at, copies)
+    except StoreError as error:
+        if not isinstance(error, EmptyDatabaseError):
+            err.print(f"warning: kept copies are not known: {error}", highlight=False, markup=False)
+        return copies
 
 
 def _aged(read_at: datetime) -> str:

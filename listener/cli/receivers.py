@@ -76,6 +76,8 @@ def try_out(
                 (one["receiver"], "taken" if one["taken"] else "failed", f"{one['secs']:.2f}", one["problem"])
                 for one in results
             ],
+            whole=("receiver", "result", "secs"),
+            prose=("problem",),
         )
     if not all(one["taken"] for one in results):
         raise typer.Exit(EXIT_FAILED)
@@ -121,7 +123,8 @@ async def _try(settings: Settings, name: str, receiver: Receiver) -> dict[str, A
     except DeliveryError as error:
         problem = str(error)
     except TimeoutError:
-        problem = "the broker is not connected; check the table [mqtt], and that it runs"
+        why = receiver.problem if isinstance(receiver, MqttReceiver) else None
+        problem = f"the broker is not connected: {why or 'no answer'}; check the table [mqtt], and that it runs"
     return {"receiver": name, "taken": problem is None, "secs": round(loop.time() - started, 3), "problem": problem}
 
 

@@ -3,6 +3,7 @@
 import sys
 import typing
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -99,9 +100,16 @@ def _default(field: FieldInfo) -> str:
         return "see below" if value.model_fields_set or type(value).model_fields else ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    return f"`{value}`" if isinstance(value, str) and not isinstance(value, Enum) else f"`{_written(value)}`"
+
+
+def _written(value: Any) -> str:
+    """As it is written in the file."""
     if isinstance(value, tuple | list):
-        return "`[]`" if not value else f"`{list(value)}`"
-    return "`{}`" if value == {} else f"`{value}`"
+        return f"[{', '.join(_written(one) for one in value)}]"
+    if isinstance(value, Enum):
+        return _written(value.value)
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _meaning(field: FieldInfo) -> str:
@@ -110,7 +118,10 @@ def _meaning(field: FieldInfo) -> str:
     bounds = [f"{sign} {getattr(one, name)}" for one in field.metadata for name, sign in BOUNDS if hasattr(one, name)]
     tail = f" One of: {', '.join(f'`{one}`' for one in choices)}." if choices else ""
     tail += f" ({', '.join(bounds)})" if bounds else ""
-    return f"{secret}{field.description or ''}{tail}".replace("|", "\\|").strip()
+    described = field.description or ""
+    if choices and described and not described.endswith("."):
+        described += "."
+    return f"{secret}{described}{tail}".replace("|", "\\|").strip()
 
 
 BOUNDS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))

@@ -1,21 +1,29 @@
 """What all commands share: the application, the two consoles, the options that come back everywhere."""
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import HEAVY_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from listener import __version__
+from listener.app import database_of
+from listener.cli.layout import GAP_CELLS, layout
+from listener.config import Settings
+from listener.errors import StoreError
 from listener.log import configure
 from listener.sentiment.bundled import is_bundled
+from listener.store import Database, migrate
 
 app = typer.Typer(
     name="listener",
@@ -29,6 +37,7 @@ out = Console()
 err = Console(stderr=True)
 
 DEFAULT_CONFIG = Path("listener.toml")
+HALF_YEAR_DAYS = 182  # as `ls -l` has it
 
 ConfigOption = Annotated[
     Path,
@@ -99,11 +108,82 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table for people; cells are shown as they are, never read as markup."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-    out.print(table)
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str | None = None,
+    whole: Collection[str] = (),
+    prose: Collection[str] = (),
+    spare: Sequence[str] = (),
+) -> None:
+    """A table for people; cells are shown as they are, never read as markup. In a pipe it is as wide as it needs to be.
+
+    On a terminal it fits: see ``layout``; which columns had to be left out is said below it.
+    """
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    width = out.width if out.is_terminal else None
+    found = layout(columns, cells, width=width, whole=whole, prose=prose, spare=spare)
+    frame = HEAVY_HEAD if found.frame else None
+    table = Table(title=title, title_justify="left", header_style="bold", box=frame)
+    if not found.frame:
+        table.padding, table.pad_edge = (0, GAP_CELLS, 0, 0), False
+    for place, cells_wide in zip(found.places, found.widths, strict=True):
+        table.add_column(columns[place], width=cells_wide, no_wrap=columns[place] in whole, overflow="fold")
+    for row in cells:
+        table.add_row(*(escape(row[place]) for place in found.places))
+    console = out if out.is_terminal else Console(width=max(found.width, cell_len(title or "")))
+    console.print(table)
+    if found.left_out:
+        names = ", ".join(columns[place] for place in found.left_out)
+        out.print(f"Left out, for the terminal is narrow: {names}", style="dim", markup=False, highlight=False)
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 brand``, ``2 brands``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def brief_time(at: datetime | None, now: datetime) -> str:
+    """A time in twelve cells, in the zone that it is in: with the hour, or with the year when that is far away."""
+    if at is None:
+        return ""
+    return f"{at:%d %b %H:%M}" if abs(at - now) < timedelta(days=HALF_YEAR_DAYS) else f"{at:%d %b  %Y}"
+
+
+def time_of(text: str, option: str) -> datetime:
+    """The moment that somebody writes, in this computer's time zone unless it has an offset. Raises BadParameter."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        examples = "2026-12-24T20:00, 2026-12-24T20:00+02:00 or 2026-12-24"
+        raise typer.BadParameter(f"{text!r} is no time such as {examples}", param_hint=option) from None
+
+
+class EmptyDatabaseError(StoreError):
+    """No daemon has made the database yet."""
+
+    def __init__(self) -> None:
+        super().__init__("the database is empty: `listener run` makes it")
+
+
+@contextlib.asynccontextmanager
+async def opened_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database that a daemon has made. Raises EmptyDatabaseError, and leaves no file where none was.
+
+    Raises StoreError for one of another version.
+    """
+    database = database_of(settings)
+    try:
+        if is_missing(database) or await migrate.version(database) is None:
+            raise EmptyDatabaseError
+        await migrate.prepare(database, auto_upgrade=False)
+        yield database
+    finally:
+        await database.close()
+
+
+def is_missing(database: Database) -> bool:
+    """Whether it is a SQLite file that is not there: to connect would make it."""
+    file = database.url.database
+    return database.dialect == "sqlite" and file is not None and file != ":memory:" and not Path(file).exists()

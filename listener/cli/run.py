@@ -10,6 +10,7 @@ from listener.cli.root import DEFAULT_CONFIG, ConfigOption, app
 from listener.config import Settings
 from listener.daemon import Daemon
 from listener.log import configure
+from listener.serving import listening
 
 
 @app.command()
@@ -24,6 +25,11 @@ def run(
 
 
 async def _run(settings: Settings, *, once: bool) -> None:
+    if not once:
+        # A second listener, started by mistake, must not throw the first one off the broker before it finds its port
+        # taken.
+        with listening(settings.http.host, settings.http.port):
+            pass
     async with opened(settings) as application:
         daemon = Daemon(application)
         await (daemon.once() if once else daemon.run())

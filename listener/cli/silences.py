@@ -4,14 +4,27 @@ import asyncio
 import getpass
 import uuid
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from listener.app import database_of, load_settings, utc_now
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, out, print_json, print_table
+from listener.alerts.oncall.rounds import DRILL
+from listener.app import load_settings, rules_of, utc_now
+from listener.cli.root import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    app,
+    brief_time,
+    opened_database,
+    out,
+    print_json,
+    print_table,
+    time_of,
+)
 from listener.config import Settings
+from listener.config.references import unknown_rule
 from listener.domain import Severity, Silence
 from listener.errors import ConfigError, Fault
 from listener.store import silences as store
@@ -48,8 +61,8 @@ def list_(
             (
                 one.id[:8],
                 "over" if one.ends_at <= now else "waits" if one.starts_at > now else "mutes",
-                _local(one.starts_at),
-                _local(one.ends_at),
+                brief_time(one.starts_at.astimezone(), now),
+                brief_time(one.ends_at.astimezone(), now),
                 one.brand or "all",
                 one.rule or "all",
                 one.severity.value if one.severity else "all",
@@ -58,6 +71,10 @@ def list_(
             )
             for one in found
         ],
+        title=f"In this computer's time zone, now {now.astimezone():%z}",
+        whole=("id", "state", "starts", "ends", "severity"),
+        prose=("comment",),
+        spare=("comment", "starts", "by"),
     )
 
 
@@ -82,6 +99,9 @@ def add(
     if brand is not None and brand not in settings.brands:
         known = ", ".join(settings.brands)
         raise ConfigError([Fault(path=f"brands.{brand}", problem="no such brand", fix=f"there are: {known}")])
+    if rule is not None and (problem := unknown_rule(rule, [*(one.name for one in rules_of(settings)), DRILL])):
+        fix = "leave --rule out for all rules"
+        raise ConfigError([Fault(path=f"rules.{rule}", problem=problem, fix=fix)])
     starts_at, ends_at = _span(utc_now(), starts, until, minutes)
     made = Silence(
         id=str(uuid.uuid4()),
@@ -119,20 +139,16 @@ def _span(now: datetime, starts: str | None, until: str | None, minutes: float |
     """From when until when. Raises BadParameter."""
     if (until is None) == (minutes is None):
         raise typer.BadParameter("give either --minutes or --until", param_hint="--minutes, --until")
-    starts_at = now if starts is None else max(now, _time(starts, "--from"))
-    ends_at = starts_at + timedelta(minutes=minutes or 0) if until is None else _time(until, "--until")
+    starts_at = now if starts is None else max(now, time_of(starts, "--from"))
+    try:
+        ends_at = starts_at + timedelta(minutes=minutes or 0) if until is None else time_of(until, "--until")
+    except OverflowError:  # times have an end
+        raise typer.BadParameter(f"{starts!r} is too far away", param_hint="--from") from None
     if ends_at <= starts_at:
         raise typer.BadParameter(f"{_local(ends_at)} is over already", param_hint="--until")
     if ends_at - starts_at > timedelta(minutes=MINUTES_MAX):
         raise typer.BadParameter("a silence is 30 days long at most", param_hint="--until")
     return starts_at, ends_at
-
-
-def _time(text: str, option: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time such as 2026-12-24T20:00+02:00", param_hint=option) from None
 
 
 def _local(at: datetime) -> str:
@@ -152,28 +168,19 @@ def _only(found: list[Silence], start: str) -> Silence:
 
 
 async def _recent(settings: Settings, limit: int) -> list[Silence]:
-    database = database_of(settings)
-    try:
+    async with opened_database(settings) as database:
         return await store.recent(database, limit=limit)
-    finally:
-        await database.close()
 
 
 async def _put(settings: Settings, silence: Silence) -> None:
-    database = database_of(settings)
-    try:
+    async with opened_database(settings) as database:
         await store.put(database, silence)
-    finally:
-        await database.close()
 
 
 async def _end(settings: Settings, start: str, by: str) -> Silence:
-    database = database_of(settings)
-    try:
+    async with opened_database(settings) as database:
         found = _only(await store.by_id(database, start), start)
         ended = await store.end(database, found.id, now=utc_now(), by=by)
-    finally:
-        await database.close()
     if ended is None:
         fix = f"it ended {_local(found.ends_at)}"
         raise ConfigError([Fault(path=f"silence {start}", problem="is over already", fix=fix)])

@@ -2,15 +2,18 @@
 
 import asyncio
 import getpass
+import shlex
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from listener.alerts.oncall.drill import drill
-from listener.app import database_of, load_settings, utc_now
-from listener.cli.alerts import about, flat, group, sending_row
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, out, print_json, print_table
+from listener.app import load_settings, utc_now
+from listener.cli.alerts import SHORT, about, flat, group, print_sendings
+from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, err, opened_database, out, print_json
 from listener.config import Settings
 from listener.domain import Act, Alert, Event, Outcome, Severity
 from listener.errors import ConfigError, Fault
@@ -24,7 +27,7 @@ ANSWERS = frozenset({Act.ACK, Act.ASSIGN, Act.SNOOZE, Act.RESOLVE})
 
 @group.command()
 def simulate(
-    brand: Annotated[str, typer.Argument(help="A name under [brands]: its routes and chain are tried.")],
+    brand: Annotated[str, typer.Argument(help="A name under \\[brands]: its routes and chain are tried.")],
     config: ConfigOption = DEFAULT_CONFIG,
     severity: Annotated[Severity, typer.Option(help="How loud.")] = Severity.CRITICAL,
     by: Annotated[str | None, typer.Option("--by", help="Who starts it; the name you are logged in with.")] = None,
@@ -42,29 +45,38 @@ def simulate(
         raise ConfigError([Fault(path=f"brands.{brand}", problem="no such brand", fix=f"there are: {known}")])
     title = settings.brands[brand].title
     alert, event = drill(brand, title=title, severity=severity, by=by or getpass.getuser(), now=utc_now())
-    sent, history = asyncio.run(_run(settings, alert, event, timeout_secs if wait else None))
+
+    def written() -> None:
+        if json_ and not wait:
+            return  # the document comes at once
+        # Who drills wants to answer it while this waits; a document has standard output for itself.
+        answer = f"listener alerts ack {alert.id[:SHORT]}{_by_config(config)}"
+        told = f"drill {alert.id}\nanswer it: {answer}"
+        (err if json_ else out).print(told, markup=False, highlight=False, soft_wrap=True)
+
+    sent, history = asyncio.run(_run(settings, alert, event, written, timeout_secs if wait else None))
     if json_:
         notifications = [{**asdict(one), "outcome": one.outcome} for one in sent]
         print_json({"id": alert.id, "notifications": notifications, "actions": [flat(one) for one in history]})
-    else:
-        out.print(f"drill {alert.id}", markup=False, highlight=False)
-        if wait:
-            _show(sent, history)
+    elif wait:
+        _show(sent, history)
     if wait and (not sent or any(one.outcome != "sent" for one in sent)):
         raise typer.Exit(1)
 
 
+def _by_config(config: Path) -> str:
+    return "" if config == DEFAULT_CONFIG else f" -c {shlex.quote(str(config))}"
+
+
 async def _run(
-    settings: Settings, alert: Alert, event: Event, wait_secs: float | None
+    settings: Settings, alert: Alert, event: Event, written: Callable[[], None], wait_secs: float | None
 ) -> tuple[list[Sending], list[Handled]]:
-    database = database_of(settings)
-    try:
+    async with opened_database(settings) as database:
         await drills.write(database, alert, event)
+        written()
         if wait_secs is None:
             return [], []
         return await _followed(database, alert.id, wait_secs)
-    finally:
-        await database.close()
 
 
 async def _followed(database: Database, alert_id: str, wait_secs: float) -> tuple[list[Sending], list[Handled]]:
@@ -87,7 +99,7 @@ def _show(sent: list[Sending], history: list[Handled]) -> None:
     if not sent:
         out.print("Nobody was told: is the daemon running, and does a route match? (`listener oncall`)", markup=False)
         return
-    print_table(["decided", "receiver", "reason", "outcome", "at", "attempts", "error"], map(sending_row, sent))
+    print_sendings(sent)
     for one in history:
         outcome = one.outcome.value if one.outcome else "waiting"
         out.print(

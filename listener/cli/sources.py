@@ -10,8 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from listener.app import database_of, fetch_policy_of, load_settings, matcher_of, sources_of, utc_now
-from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, app, err, out, print_json, print_table
+from listener.app import fetch_policy_of, load_settings, matcher_of, sources_of, utc_now
+from listener.cli.root import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    EmptyDatabaseError,
+    JsonOption,
+    app,
+    counted,
+    err,
+    opened_database,
+    out,
+    print_json,
+    print_table,
+)
 from listener.config import Settings
 from listener.domain import Checkpoint, Mention, PollResult, Rejected
 from listener.errors import ConfigError, Fault
@@ -54,6 +66,9 @@ def sources(config: ConfigOption = DEFAULT_CONFIG, json_: JsonOption = False) ->
             )
             for row in rows
         ],
+        whole=("every", "state", "last success", "failures"),
+        prose=("error",),
+        spare=("type", "every"),
     )
 
 
@@ -76,8 +91,12 @@ def poll(name: str, config: ConfigOption = DEFAULT_CONFIG, json_: JsonOption = F
                 (f"{one.at:%Y-%m-%d %H:%M}", one.lang, ", ".join(one.brands), one.author, one.scored_text[:100])
                 for one in prepared.mentions
             ],
+            whole=("at", "lang"),
+            prose=("text",),
+            spare=("author", "lang"),
         )
-        out.print(f"{len(prepared.mentions)} match a brand, {prepared.unmatched} match none")
+        matched = counted(len(prepared.mentions), "matches a brand", "match a brand")
+        out.print(f"{matched}, {counted(prepared.unmatched, 'matches none', 'match none')}")
     _complain(result.rejected, prepared.rejected)
 
 
@@ -139,11 +158,11 @@ def _complain(rejected: Sequence[Rejected], problems: Sequence[str]) -> None:
 
 
 async def _states(settings: Settings) -> dict[str, SourceState]:
-    database = database_of(settings)
     try:
-        return await store.states(database)
-    finally:
-        await database.close()
+        async with opened_database(settings) as database:
+            return await store.states(database)
+    except EmptyDatabaseError:  # no daemon has run yet
+        return {}
 
 
 async def _poll(settings: Settings, source: BaseSource) -> tuple[PollResult, Prepared]:

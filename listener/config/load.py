@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
 from listener.config.models import Settings
+from listener.config.wording import wanted
 from listener.errors import ConfigError, Fault
 
 PREFIX = "LISTENER_"
@@ -310,8 +311,7 @@ def _fault(details: ErrorDetails, where: str, model: type[BaseModel], document: 
         return Fault(path=path, problem="is missing", fix="add it")
     if kind == "string_pattern_mismatch" and "[key]" in details["loc"]:
         return Fault(path=path, problem="is not a usable name", fix="use lower-case letters, digits and _")
-    message = details["msg"].removeprefix("Value error, ")
-    return Fault(path=path or "the file", problem=message[:1].lower() + message[1:], fix="correct it")
+    return Fault(path=path or "the file", problem=wanted(details), fix="correct it")
 
 
 def _place(loc: Sequence[int | str], document: Mapping[str, Any]) -> list[int | str]:

@@ -4,7 +4,16 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from listener.config.zones import ZoneName
 from listener.domain import Severity
@@ -70,7 +79,10 @@ class Escalation(Options):
     repeats_max: Annotated[int, Field(ge=0, le=100, description="So many times; the last one says that it is.")] = 8
     ack_minutes: Annotated[
         Minutes | None,
-        Field(description="An ack of an alert that still fires after that long is forgotten, and it begins anew."),
+        Field(
+            description="How long an ack lasts: what still fires then is told again to all who were told, and the "
+            "chain goes on where it stopped."
+        ),
     ] = 24 * 60.0
 
     @model_validator(mode="after")
@@ -176,3 +188,11 @@ class KnowledgeOptions(Options):
     ] = None
     articles_max: Annotated[int, Field(ge=0, le=10, description="At most so many with one alert.")] = 3
     past_max: Annotated[int, Field(ge=0, le=10, description="At most so many similar past alerts.")] = 3
+
+    @field_validator("url")
+    @classmethod
+    def _names_the_article(cls, url: str | None) -> str | None:
+        """Without its place for the id every article would lead to the same page."""
+        if url is not None and "{id}" not in url:
+            raise ValueError("has no {id}, the place of the article's name: https://wiki.example/{id}")
+        return url

@@ -31,6 +31,14 @@ def reference_faults(settings: Settings, receiver_names: Collection[str]) -> lis
     ]
 
 
+def unknown_rule(rule: str, known: Collection[str]) -> str | None:
+    """What is wrong with a silence for ``rule``, where alerts come from the rules ``known``; None when nothing is.
+
+    A silence of a rule that no alert has would mute nothing, and nobody would notice.
+    """
+    return None if rule in known else f"no such rule: {suggestion(rule, sorted(known))}"
+
+
 def _unknown(path: str, names: Iterable[str], known: Collection[str], what: str) -> Iterator[Fault]:
     for name in dict.fromkeys(names):
         if name not in known:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from listener.config.wording import wanted
 from listener.errors import Fault
 
 FILE_BYTES = 64_000
@@ -140,9 +141,8 @@ def _fault(file: Path, places: Mapping[str, int], error: Any) -> Fault:
         return _at(file, line, f"{name} means nothing here", f"remove it, or take one of {known}")
     if error["type"] == "missing":
         return _at(file, line, f"{name} is missing", f"add `{name}: ...` between the lines {FENCE}")
-    message = error["msg"][:1].lower() + error["msg"][1:]
     fix = "put it between quotes" if error["type"] == "string_type" else "correct it, see docs/knowledge.md"
-    return _at(file, line, f"{name}: {message}", fix)
+    return _at(file, line, f"{name} {wanted(error)}", fix)
 
 
 def _article(file: Path, front: FrontMatter, body: str) -> Article:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, and_, desc, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener import tables
-from listener.domain import Alert, AlertState, Brief, Evidence, Resolution, Severity, Signal
+from listener.domain import Alert, AlertState, Brief, Evidence, Hold, Resolution, Severity, Signal
 from listener.store.database import Database, chunks, insert_into, reading
 from listener.tables import mention
 
@@ -54,6 +54,28 @@ async def one(where: Database | AsyncConnection, alert_id: str) -> Alert | None:
     async with reading(where) as connection:
         row = (await connection.execute(select(tables.alert).where(tables.alert.c.id == alert_id))).first()
     return None if row is None else _alert(row)
+
+
+async def several(where: Database | AsyncConnection, alert_ids: Sequence[str]) -> list[Alert]:
+    """The alerts with these ids, in the order given; those that are gone are left out."""
+    found: dict[str, Alert] = {}
+    async with reading(where) as connection:
+        for some in chunks(alert_ids):
+            for row in await connection.execute(select(tables.alert).where(tables.alert.c.id.in_(some))):
+                found[row.id] = _alert(row)
+    return [found[one] for one in alert_ids if one in found]
+
+
+async def held(where: Database | AsyncConnection, alert_ids: Sequence[str]) -> dict[str, Hold]:
+    """Why nobody was told yet of the newest event of these alerts; those of which nothing is held back are absent."""
+    found: dict[str, Hold] = {}
+    table = tables.event.c
+    async with reading(where) as connection:
+        for some in chunks(alert_ids):
+            chosen = select(table.alert_id, table.hold).where(table.alert_id.in_(some), table.open.is_(True))
+            for row in await connection.execute(chosen.where(table.hold.is_not(None)).order_by(table.seq)):
+                found[row.alert_id] = Hold(row.hold)
+    return found
 
 
 async def of_rule(database: Database, rule: str, *, state: AlertState) -> list[Alert]:

@@ -91,7 +91,7 @@ async def topics(database: Database, past: Sequence[PastAlert]) -> dict[str, str
 
 
 async def taught(database: Database, *, since: datetime | None = None) -> int:
-    """How many ended alerts have a cause or what helped written down, whatever model remembers them."""
+    """How many ended alerts have a cause or what helped written down, whatever model remembers them; no drills."""
     noted = (
         select(action.c.row)
         .where(action.c.target == alert.c.id, action.c.outcome == Outcome.DONE.value)
@@ -101,7 +101,7 @@ async def taught(database: Database, *, since: datetime | None = None) -> int:
     chosen = (
         select(func.count())
         .select_from(alert.outerjoin(response, response.c.alert_id == alert.c.id))
-        .where(alert.c.state == AlertState.RESOLVED.value)
+        .where(alert.c.state == AlertState.RESOLVED.value, alert.c.rule != _DRILL)
         .where(or_(response.c.cause.is_not(None), response.c.helped.is_not(None), noted))
     )
     if since is not None:
@@ -111,6 +111,7 @@ async def taught(database: Database, *, since: datetime | None = None) -> int:
 
 
 _NOTES = (Act.NOTE.value, Act.RESOLVE.value)
+_DRILL = "drill"  # as `listener.alerts.oncall.rounds` has it, which stands above the store
 
 
 async def _notes(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -265,6 +267,17 @@ def test_db_upgrade_makes_an_empty_database(listener: Listener, config: Path) ->
     assert listener("alerts", "list", "-c", config, "--json").lines == []
     (source,) = listener("sources", "-c", config, "--json").lines
     assert (source["source"], source["type"], source["state"]) == ("reviews", "json_api", "not polled yet")
+
+
+def test_a_second_daemon_ends_before_it_disturbs_the_first(config: Path) -> None:
+    """Its port is taken: it must find out before it takes the first one's place at the broker."""
+    before = sorted(config.parent.iterdir())
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        config.write_text(config.read_text().replace("port = 0", f"port = {first.getsockname()[1]}", 1))
+        command = [sys.executable, "-m", "listener", "run", "-c", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=config.parent)
+    assert (done.returncode, "cannot be listened on" in done.stderr) == (2, True), done.stderr
+    assert sorted(config.parent.iterdir()) == before  # it has not even made the database
 
 
 def test_poll_of_a_source_that_is_not_there(listener: Listener, config: Path) -> None:

@@ -121,9 +121,27 @@ def test_approve_moves_a_draft(call: Call, tmp_path: Path) -> None:
     assert done.code == 0
     assert "status: approved" in (tmp_path / "kb" / "late.en.md").read_text()
     assert not draft.exists()
+    assert "it has no examples, and will hardly be found" in done.err
+    better = tmp_path / "kb" / "drafts" / "lost.en.md"
+    better.write_text("---\ntitle: It is lost\nexamples: [Where is it]\n---\nSay sorry.\n")
+    done = call("approve", better, folder=tmp_path / "kb")
+    assert (done.code, done.err) == (0, "")
     broken = tmp_path / "kb" / "broken.en.md"
     broken.write_text("nothing")
     assert call("approve", broken, folder=tmp_path / "kb").code == 2
+
+
+def test_a_day_that_is_none_is_answered_with_an_example(call: Call, tmp_path: Path) -> None:
+    done = call("learn", "--since", "yesterday", folder=tmp_path)
+    assert done.code == 2
+    assert "2026-12-24" in done.err
+    assert "%" not in done.err
+
+
+def test_before_the_first_run_there_is_nothing_to_learn_from(call: Call, tmp_path: Path) -> None:
+    done = call("learn", "--since", "2026-12-24", folder=tmp_path)
+    assert (done.code, "`listener run` makes it" in done.err) == (1, True)
+    assert not (tmp_path / "listener.db").exists()
 
 
 def test_without_a_folder_the_commands_say_what_to_add(call: Call, tmp_path: Path) -> None:

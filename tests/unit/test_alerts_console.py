@@ -10,10 +10,11 @@ from rich.console import Console
 
 from listener.alerts import console
 from listener.alerts.mqtt.watch import MESSAGE_BYTES_MAX, REMEMBERED_MAX, Connection, Event, Repeats, read
+from listener.alerts.oncall.drill import drill
 from listener.alerts.wire import payload
 from listener.alerts.wire.findings import AnswerFindings, Words
 from listener.alerts.wire.payload import AlertPayload, as_json
-from listener.domain import AlertState, Condition, Evidence, Reason, Signal
+from listener.domain import AlertState, Condition, Evidence, Reason, Severity, Signal
 from tests import alerting
 from tests.alerting import NOW
 from tests.mqtt_messages import (
@@ -269,3 +270,47 @@ BASE = alert()
 def alert_with(seq: int) -> AlertPayload:
     """The same alert with another number."""
     return BASE.model_copy(update={"seq": seq})
+
+
+# ---------------------------------------------------------------------------------------------- what is not known
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_a_drill_cannot_know_is_left_out(terminal: bool) -> None:
+    _, event = drill("acme", title="Acme", severity=Severity.CRITICAL, by="mari", now=NOW)
+    text = shown(AlertPayload.model_validate(event.payload), terminal=terminal)
+    assert "?" not in text
+    assert "Negative" not in text
+    assert "Perception" not in text
+    assert "listener alerts show" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_an_end_without_numbers_shows_none(terminal: bool) -> None:
+    nothing = {"observed": None, "expected": None, "perception": None, "perception_before": None}
+    text = shown(alert(Reason.RESOLVED).model_copy(update=nothing), terminal=terminal)
+    assert "?" not in text
+    assert "Negative" not in text
+
+
+def test_a_share_without_a_usual_one_stands_alone() -> None:
+    text = shown(alert().model_copy(update={"expected": None}), terminal=False)
+    assert "  Negative    60%\n" in text
+
+
+def test_a_bundle_leaves_out_shares_that_are_not_known() -> None:
+    bundle = bundle_payload()
+    unknown = [one.model_copy(update={"observed": None, "expected": None}) for one in bundle.alerts]
+    assert "?" not in shown(bundle.model_copy(update={"alerts": tuple(unknown)}), terminal=False)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bundle_names_its_alerts_by_the_ids_that_commands_take(terminal: bool) -> None:
+    bundle = bundle_payload()
+    text = shown(bundle, terminal=terminal)
+    assert bundle.alerts
+    assert all(one.alert_id[:8] in text for one in bundle.alerts)
+
+
+def test_one_mention_is_not_several() -> None:
+    assert "100% of 1 mention negative" in shown(state_payload(observed=1.0, mentions=1), terminal=False)

@@ -71,6 +71,10 @@ def test_files_saved_by_windows_are_read(tmp_path: Path) -> None:
     [
         ("a.en.md", "# Only a heading\n", 1, "has no front matter"),
         ("a.en.md", "", 1, "has no front matter"),
+        ("a.en.md", "---\ntitle: x\ntopics: delivery\n---\n", 3, "topics should be a list"),
+        ("a.en.md", "---\ntitle: x\nlang: english\n---\n", 3, "lang should be a language by its two letters"),
+        ("a.en.md", "---\ntitle: x\nid: Late Parcel\n---\n", 3, "id should be a name of lower-case letters"),
+        ("a.en.md", "---\ntitle: 7\n---\n", 2, "title should be a text"),
         ("a.en.md", "---\ntitle: x\n", 1, "does not end"),
         ("a.en.md", "---\ntitle: x\nlang: [\n---\n", 3, "no YAML"),
         ("a.en.md", "---\ntitle: it: breaks\n---\n", 2, "no YAML"),
