@@ -15,10 +15,11 @@ from listener.alerts.mqtt.topics import Topics
 from listener.alerts.oncall.calendar import Calendar
 from listener.alerts.oncall.links import Signer, links
 from listener.alerts.oncall.policy import Policy
+from listener.alerts.oncall.rounds import DRILL
 from listener.alerts.oncall.say import Target
 from listener.alerts.receivers.base import Tools
 from listener.alerts.wire.findings import AnswerFindings
-from listener.app.settings import MQTT, receivers_of, utc_now
+from listener.app.settings import MQTT, receivers_of, rules_of, utc_now
 from listener.config import Settings
 from listener.domain import SEVERAL, Action
 from listener.errors import ConfigError, Fault
@@ -52,10 +53,11 @@ class Taken:
         self._database = database
         self._wake = wake
 
-    async def __call__(self, action: Action) -> None:
-        """Keep it, and ring."""
-        await actions.put(self._database, action)
+    async def __call__(self, action: Action) -> bool:
+        """Keep it, and ring; whether it is new."""
+        new = await actions.put(self._database, action)
         self._wake()
+        return new
 
 
 class Reach:
@@ -141,6 +143,7 @@ def acting_of(settings: Settings, database: Database, signer: Signer, wake: Call
         clock=utc_now,
         wake=wake,
         titles={name: brand.title for name, brand in settings.brands.items()},
+        rules=[*(rule.name for rule in rules_of(settings)), DRILL],
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PACKAGED = Path(__file__).parents[1] / "_migrations"  # in the wheel
 CHECKOUT = Path(__file__).parents[2] / "migrations"  # in a source tree
+STEP_SECS = 6 * 3600.0  # one statement over all mentions, or its wait for others that use the table
 
 
 def scripts() -> ScriptDirectory:
@@ -47,7 +48,7 @@ def _version(connection: Connection) -> str | None:
 
 async def upgrade(database: "Database", revision: str = "head") -> None:
     """Bring the database to ``revision``, in one transaction."""
-    async with database.writing() as connection:
+    async with database.upkeep(STEP_SECS) as connection:
         await connection.run_sync(_upgrade, revision)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,8 +20,9 @@ LOOK_SECS = 0.05  # between two looks at what became of an action
 class Acting:
     """What it takes to act over HTTP.
 
-    ``people`` are those of the configuration by name, ``titles`` the brands' names for people; ``clock`` gives now;
-    ``wake`` is called when there is something new to do. ``wait_secs`` is how long a request waits for the outcome.
+    ``people`` are those of the configuration by name, ``titles`` the brands' names for people, ``rules`` the names that
+    alerts may have (empty: not checked); ``clock`` gives now; ``wake`` is called when there is something new to do.
+    ``wait_secs`` is how long a request waits for the outcome.
     """
 
     database: Database
@@ -30,6 +31,7 @@ class Acting:
     clock: Callable[[], datetime]
     wake: Callable[[], None] = lambda: None
     titles: Mapping[str, str] = field(default_factory=dict)
+    rules: Collection[str] = ()
     wait_secs: float = WAIT_SECS
 
     def title(self, brand: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Security
 
+from listener.config.references import unknown_rule
 from listener.domain import Silence
 from listener.store import silences
 from listener.web.acting import Acting, is_id
@@ -13,6 +14,7 @@ from listener.web.auth import REFUSALS, SCHEME, Guard
 from listener.web.views import MINUTES_MAX, SilenceBody, SilenceView, silence_view
 
 LISTED_MAX = 500
+AHEAD_MAX = timedelta(days=366)  # nobody plans later; and times have an end, beyond which sums of them fail
 
 
 def router(acting: Acting, guard: Guard) -> APIRouter:
@@ -62,10 +64,14 @@ def _silence(acting: Acting, body: SilenceBody, person: str) -> Silence:
         raise HTTPException(422, "give brand, rule or severity; or only everything: true, to mute all")
     if body.brand is not None and acting.titles and body.brand not in acting.titles:
         raise HTTPException(422, f"no such brand; there are: {', '.join(sorted(acting.titles))}")
+    if body.rule is not None and acting.rules and (problem := unknown_rule(body.rule, acting.rules)):
+        raise HTTPException(422, problem)
     if (body.minutes is None) == (body.ends_at is None):
         raise HTTPException(422, "give either minutes or ends_at")
     now = acting.clock()
     starts_at = max(body.starts_at or now, now)
+    if starts_at > now + AHEAD_MAX:
+        raise HTTPException(422, "starts_at is at most a year from now")
     ends_at = body.ends_at or starts_at + timedelta(minutes=body.minutes or 0)
     if not starts_at < ends_at <= starts_at + timedelta(minutes=MINUTES_MAX):
         raise HTTPException(422, "ends_at is after starts_at and now, and at most 30 days later")

@@ -30,7 +30,7 @@ class AnswerBody(Body):
     """What a person does about an alert: a command as over MQTT; who they are, their token says."""
 
     action: Act = Act.ACK
-    seq: int = Field(ge=1, le=10**9, description="The event that you saw")
+    seq: int | None = Field(default=None, ge=1, le=10**9, description="The event that you saw; a note needs none")
     minutes: float | None = Field(default=None, gt=0.0, le=MINUTES_MAX, description="For snooze and silence")
     assignee: Name | None = Field(default=None, description="For assign")
     comment: Comment | None = Field(default=None, description="The cause, or any remark")

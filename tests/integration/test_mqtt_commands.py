@@ -13,10 +13,11 @@ import structlog
 from structlog.testing import capture_logs
 
 from listener.alerts.mqtt import commands
-from listener.alerts.mqtt.commands import BURST, PER_SEC, WAITING_MAX
+from listener.alerts.mqtt.commands import BURST, PER_SEC, WAITING_MAX, OnAction
 from listener.alerts.mqtt.receiver import MqttReceiver
 from listener.domain import Act, Action, Via
 from listener.errors import StoreError
+from listener.store import Database, actions
 from tests.alerting import NOW, alert
 from tests.integration.test_mqtt import connected, notification, options
 from tests.mosquitto import Mosquitto, mosquitto, until
@@ -34,7 +35,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 class Desk:
-    """Takes actions in, and can be out of order."""
+    """Takes actions in, each once, as the database does; and can be out of order."""
 
     def __init__(self) -> None:
         self.taken: list[Action] = []
@@ -43,13 +44,16 @@ class Desk:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def take(self, action: Action) -> None:
-        """Keep an action."""
+    async def take(self, action: Action) -> bool:
+        """Keep an action; whether it is new."""
         self.tried.append(action)
         if self.broken:
             raise StoreError("the database is away")
         await self.open.wait()
+        if action.id in {one.id for one in self.taken}:
+            return False
         self.taken.append(action)
+        return True
 
     @property
     def comments(self) -> list[str | None]:
@@ -167,6 +171,42 @@ async def test_what_was_stored_as_the_connection_broke_is_not_done_twice(broker:
     assert desk.comments == ["slow", "slow", "next"]  # the broker's repeat is none; a person's is
 
 
+@BOTH
+async def test_what_was_stored_as_we_were_killed_is_not_done_twice(
+    broker: Mosquitto, protocol: str, database: Database
+) -> None:
+    """A snooze done again would count from then. Our successor hears it again and finds it in the database."""
+    snooze = {"action": "snooze", "seq": 1, "by": "mari", "minutes": 30}
+    stored, heard = asyncio.Event(), list[Action]()
+
+    async def dying(action: Action) -> bool:
+        await actions.put(database, action)
+        stored.set()
+        await asyncio.Event().wait()  # before it is acknowledged
+        return True
+
+    async def take(action: Action) -> bool:
+        heard.append(action)
+        return await actions.put(database, action)
+
+    def daemon(on_action: OnAction) -> MqttReceiver:
+        return MqttReceiver(
+            options(broker, protocol=protocol), instance="one", version="0.1", clock=lambda: NOW, on_action=on_action
+        )
+
+    async with daemon(dying):
+        await listening(broker)
+        await send(broker, snooze)
+        await asyncio.wait_for(stored.wait(), 10)
+    async with daemon(take):
+        await until(lambda: heard)
+        await send(broker, snooze)  # a person's own repeat is another one
+        await until(lambda: len(heard) == 2)
+        await until(lambda: broker.log.count("Received PUBACK from listener-one-commands") == 2)
+    assert len({action.id for action in heard}) == 2
+    assert [action.id for action in await actions.waiting(database, limit=10)] == [action.id for action in heard]
+
+
 def cut(mqtt: MqttReceiver) -> None:
     """End the connection for commands without a word."""
     assert mqtt._commands is not None
@@ -262,19 +302,36 @@ async def test_a_stop_waits_neither_for_a_frozen_broker_nor_for_the_database(bro
     assert asyncio.get_running_loop().time() - began_at < 4
 
 
-async def test_a_bug_in_what_takes_actions_does_not_stop_alerts(broker: Mosquitto) -> None:
-    async def broken(action: Action) -> None:
-        raise ZeroDivisionError(action.act)
+async def test_a_bug_in_what_takes_actions_stops_neither_alerts_nor_other_commands(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "STORE_RETRY_FIRST_SECS", 0.01)
+    desk, dropped = Desk(), list[str]()
+
+    async def take(action: Action) -> bool:
+        if action.comment == "boom":
+            raise ZeroDivisionError(action.act)
+        return await desk.take(action)
 
     structlog.reset_defaults()
     with capture_logs() as logs:
-        mqtt = MqttReceiver(options(broker), instance="one", version="0.1", clock=lambda: NOW, on_action=broken)
+        mqtt = MqttReceiver(
+            options(broker),
+            instance="one",
+            version="0.1",
+            clock=lambda: NOW,
+            on_action=take,
+            on_command_dropped=dropped.append,
+        )
         async with mqtt:
             await connected(mqtt)
             await listening(broker)
-            await send(broker, note("boom"))
-            await until(lambda: any(entry["event"] == "mqtt.crashed" for entry in logs))
+            await send(broker, note("boom"), note("next"))
+            await until(lambda: desk.taken)
             await mqtt.deliver(notification())
+    assert desk.comments == ["next"]
+    assert dropped == ["crashed"]
+    assert any(entry["event"] == "mqtt.command_crashed" and entry["exc_info"] for entry in logs)
 
 
 @pytest.mark.parametrize(

@@ -456,6 +456,11 @@ async def test_who_guesses_is_held_up_and_let_in_again_later(at: Desk) -> None:
     assert (await at.client.get("/api/v1/alerts", headers=bearer())).status_code == 200
 
 
+async def test_a_note_needs_no_event(at: Desk) -> None:
+    answer = await at.client.post(ACTIONS, json={"action": "note", "comment": "lockers"}, headers=bearer())
+    assert (answer.status_code, answer.json()["seq"]) == (200, None)
+
+
 BAD_BODIES: list[Any] = [
     {},
     {"seq": 0},

@@ -1,6 +1,11 @@
 """The decisions of the connection to a broker: version, patience, words; and its options."""
 
+import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import NoReturn
 
 import aiomqtt
 import pytest
@@ -11,14 +16,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import ValidationError
 
+from listener.alerts.mqtt import connection as connecting
 from listener.alerts.mqtt.broker import EmbeddedBroker
+from listener.alerts.mqtt.client import MqttClient, NoAnswer, Protocol
 from listener.alerts.mqtt.connection import (
     BACKOFF_MAX_SECS,
-    NoAnswer,
-    Protocol,
     backoff_secs,
     describe,
     first_protocol,
+    keep_connected,
     next_protocol,
 )
 from listener.config.mqtt import MqttOptions, TlsOptions
@@ -86,6 +92,71 @@ def test_failures_say_what_to_look_at() -> None:
     assert "mqtt.tls.ca_file" in describe(ssl.SSLError("certificate verify failed"))
     assert describe(aiomqtt.MqttError("[Errno 111] Connection refused")) == "[Errno 111] Connection refused"
     assert describe(TimeoutError()) == "TimeoutError"
+    assert describe(ValueError("whatever")) == "crashed: ValueError"
+
+
+@pytest.fixture
+def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections are made at once, to nobody; and nobody waits between them."""
+
+    @asynccontextmanager
+    async def connection(*_: object, **__: object) -> AsyncIterator[object]:
+        yield SimpleNamespace(speaks_5=True)
+
+    monkeypatch.setattr(connecting, "connection", connection)
+    monkeypatch.setattr(connecting, "BACKOFF_MAX_SECS", 0.0)
+
+
+@pytest.mark.usefixtures("unconnected")
+async def test_a_bug_ends_one_connection_and_is_told() -> None:
+    problems, crashes, again = list[str](), list[None](), asyncio.Event()
+
+    async def session(_: MqttClient) -> NoReturn:
+        if len(problems) == 3:
+            again.set()
+            await asyncio.Event().wait()
+        raise ZeroDivisionError("no words for people")
+
+    keeping_on = asyncio.create_task(
+        keep_connected(
+            MqttOptions(),
+            identifier="x",
+            session=session,
+            on_failure=problems.append,
+            on_crash=lambda: crashes.append(None),
+        )
+    )
+    async with asyncio.timeout(5):
+        await again.wait()
+    keeping_on.cancel()
+    await asyncio.wait({keeping_on})
+    assert keeping_on.cancelled()
+    assert problems[0] == "crashed: ZeroDivisionError"
+    assert len(crashes) == 3
+
+
+@pytest.mark.usefixtures("unconnected")
+@pytest.mark.parametrize("failure", [ZeroDivisionError(), aiomqtt.MqttError("gone"), OSError("gone")])
+async def test_a_failure_on_the_way_out_does_not_keep_it_running(failure: Exception) -> None:
+    begun = asyncio.Event()
+
+    async def session(_: MqttClient) -> NoReturn:
+        if begun.is_set():
+            pytest.fail("it went on")
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise failure
+
+    keeping_on = asyncio.create_task(
+        keep_connected(MqttOptions(), identifier="x", session=session, on_failure=lambda _: None)
+    )
+    await begun.wait()
+    keeping_on.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait({keeping_on})
+    assert keeping_on.cancelled()
 
 
 @pytest.mark.parametrize(

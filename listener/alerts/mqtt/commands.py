@@ -3,15 +3,19 @@
 On a connection of its own, so that a flood of commands cannot hold up alerts, with a session that the broker keeps:
 what is sent while we are away waits there. A command is acknowledged once it is stored. Its bytes are anybody's: size,
 form and rate are bounded, and nothing in them raises.
+
+What the broker sends again, since it has not heard our acknowledgement, is the same action again: its id is made of the
+packet's number, which the repeat has, too (MQTT 5.0, 4.4), and of what it says.
 """
 
 import asyncio
 import contextlib
+import hashlib
 import unicodedata
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, NoReturn
@@ -20,11 +24,12 @@ import paho.mqtt.client as paho
 import structlog
 from pydantic import ValidationError
 
-from listener.alerts.mqtt.connection import MqttClient, keep_connected
+from listener.alerts.mqtt.client import MqttClient
+from listener.alerts.mqtt.connection import keep_connected
 from listener.alerts.mqtt.topics import Target, Topics, slug
 from listener.alerts.wire.oncall import Command
 from listener.config.mqtt import MqttOptions
-from listener.domain import Action, Via
+from listener.domain import Action, Via, stable_id
 from listener.errors import StoreError
 
 COMMAND_BYTES_MAX = 16 * 1024
@@ -33,14 +38,14 @@ BURST = 20.0
 # How many may wait here, by QoS. The first are for now; the second also come from a broker that kept them for us, and
 # Mosquitto keeps a thousand. (It sends them all at once: 2.0 heeds no Receive Maximum.)
 WAITING_MAX = (100, 1000)
-ACKNOWLEDGED_MAX = 100
 SESSION_SECS = 24 * 3600
 STORE_RETRY_FIRST_SECS = 1.0
 STORE_RETRY_MAX_SECS = 10.0
+CRASHES_MAX = 3  # of one command: whatever is wrong with it, those behind it have waited long enough
 LINES = MappingProxyType(dict.fromkeys(map(ord, "\n\r\t")))  # what a remark may hold of control characters
 
-Dropped = Literal["empty", "retained", "too_large", "topic", "invalid", "flood"]
-OnAction = Callable[[Action], Awaitable[None]]
+Dropped = Literal["empty", "retained", "too_large", "topic", "invalid", "flood", "crashed"]
+OnAction = Callable[[Action], Awaitable[bool | None]]
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +63,10 @@ class Commands:
     """Listens for commands to one daemon and hands them to ``on_action``, one after the other.
 
     ``brands`` are the slugs of its brands: commands about others are another daemon's; empty takes any. What is not
-    taken is told to ``on_dropped``, with one of a few words. When ``on_action`` raises StoreError it is asked again,
-    with the same action, until it succeeds; the message stays the broker's.
+    taken is told to ``on_dropped``, with one of a few words. ``on_action`` keeps an action once, by its id, and says
+    whether it was new. When it raises StoreError it is asked again, with the same action, until it succeeds; the
+    message stays the broker's. When it raises anything else, that is a bug, told to ``on_crash``, and the command is
+    dropped after a few attempts.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Commands:
         on_action: OnAction,
         on_dropped: Callable[[Dropped], None],
         on_refused: Callable[[str], None],
+        on_crash: Callable[[], None] = lambda: None,
     ) -> None:
         self._options = options
         self._topics = topics
@@ -80,9 +88,9 @@ class Commands:
         self._on_action = on_action
         self._on_dropped = on_dropped
         self._on_refused = on_refused
+        self._on_crash = on_crash
         self._waiting: deque[Received] = deque()
         self._newest: MqttClient | None = None
-        self._stored: deque[tuple[str, bytes]] = deque(maxlen=ACKNOWLEDGED_MAX)  # the broker may not have heard it
         self._wake = asyncio.Event()
         self._problem: str | None = None
 
@@ -93,6 +101,7 @@ class Commands:
             identifier=f"listener-{self._topics.instance}-commands",
             session=self._session,
             on_failure=self._failed,
+            on_crash=self._on_crash,
             hear=self._hear,
             session_secs=SESSION_SECS,
         )
@@ -118,19 +127,31 @@ class Commands:
             if tokens < 1.0:
                 await asyncio.sleep((1.0 - tokens) / PER_SEC)
             tokens -= 1.0
-            await self._store(received.action)
-            self._stored.append(_key(received.message))
+            await self._store(received.action, again=received.message.dup)
             received.client.acknowledge(received.message)
 
-    async def _store(self, action: Action) -> None:
-        pause_secs = STORE_RETRY_FIRST_SECS
+    async def _store(self, action: Action, *, again: bool) -> None:
+        """Hand it on, until it is kept; ``again`` says that the broker has sent it before."""
+        pause_secs, crashes, certain = STORE_RETRY_FIRST_SECS, 0, not again
         while True:
             try:
-                await self._on_action(action)
+                new = await self._on_action(action)
             except StoreError as error:
                 log.warning("mqtt.command_not_stored", problem=str(error), retry_secs=pause_secs)
+            except Exception:
+                log.exception("mqtt.command_crashed", act=action.act.value, target=action.target)
+                self._on_crash()
+                crashes += 1
+                if crashes >= CRASHES_MAX:
+                    self._on_dropped("crashed")
+                    return
             else:
-                return
+                if new is not False or not certain:
+                    return
+                # Sent for the first time and known all the same: a broker that forgot us counts its packets anew.
+                action, certain = replace(action, id=str(uuid.uuid4())), False
+                continue
+            certain = False  # from here on what is known may be our own attempt
             await asyncio.sleep(pause_secs)
             pause_secs = min(STORE_RETRY_MAX_SECS, 2.0 * pause_secs)
 
@@ -139,10 +160,6 @@ class Commands:
         if client is not self._newest:
             self._newest = client
             self._waiting = deque(one for one in self._waiting if one.message.qos == 0)  # the others are sent again
-        if message.dup and _key(message) in self._stored:
-            self._stored.remove(_key(message))
-            client.acknowledge(message)
-            return
         found = parse(message, topics=self._topics, slugs=self._slugs, now=self._clock())
         if isinstance(found, Action) and len(self._waiting) >= WAITING_MAX[min(message.qos, 1)]:
             found = "flood"
@@ -176,7 +193,7 @@ def parse(
     if command is None:
         return "invalid"
     return Action(
-        id=str(uuid.uuid4()),
+        id=_id(message, topics.instance),
         target=target.id,
         act=command.action,
         seq=command.seq,
@@ -210,8 +227,12 @@ def _command(body: bytes) -> Command | None:
     return None if wild else command
 
 
-def _key(message: paho.MQTTMessage) -> tuple[str, bytes]:
-    return message.topic, bytes(message.payload)
+def _id(message: paho.MQTTMessage, instance: str) -> str:
+    """The same for a message and for its repeat by the broker; with QoS 0 there are no repeats, and no numbers."""
+    if message.qos == 0:
+        return str(uuid.uuid4())
+    body = hashlib.sha256(message.payload).hexdigest()
+    return stable_id("command", instance, message.topic, str(message.mid), body)
 
 
 def _target(message: paho.MQTTMessage, topics: Topics) -> Target | None:

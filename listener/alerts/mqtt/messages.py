@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
 from typing import Literal
@@ -13,7 +13,8 @@ from paho.mqtt.properties import Properties
 from listener.alerts.mqtt.retained import encode
 from listener.alerts.mqtt.topics import Topics
 from listener.alerts.oncall.expiry import expires_at
-from listener.alerts.wire.payload import SCHEMA
+from listener.alerts.wire.oncall import ActionPayload
+from listener.alerts.wire.payload import SCHEMA, HeartbeatPayload, as_json
 from listener.domain import BundleKind, Notification
 from listener.errors import DeliveryError
 
@@ -62,6 +63,21 @@ def message_of(notification: Notification, *, topics: Topics, now: datetime) -> 
     return Message(
         kind=kind, topic=_topic(kind, notification, topics), body=encode(notification.payload), properties=properties
     )
+
+
+def action_of(action: ActionPayload, *, topics: Topics, now: datetime) -> Message | None:
+    """What to publish about an action; None when it is too old to be news."""
+    left_secs = ACTION_EXPIRY_SECS - (now - action.at) // timedelta(seconds=1)
+    if left_secs < 1:
+        return None
+    properties = properties_of(left_secs, schema=SCHEMA)
+    return Message(kind="action", topic=topics.actions, body=encode(as_json(action)), properties=properties)
+
+
+def heartbeat_of(instance: str, *, topics: Topics, now: datetime) -> Message:
+    """A sign of life."""
+    body = encode(as_json(HeartbeatPayload(instance=instance, at=now)))
+    return Message(kind="heartbeat", topic=topics.heartbeat, body=body, properties=properties_of(HEARTBEAT_EXPIRY_SECS))
 
 
 def _topic(kind: Kind, notification: Notification, topics: Topics) -> str:

@@ -12,23 +12,24 @@ import contextlib
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 import aiomqtt
 import paho.mqtt.client as paho
 import structlog
 
+from listener.alerts.mqtt.client import MALFORMED, PACKET_TOO_LARGE, MqttClient, PublishRefused, publishable
 from listener.alerts.mqtt.commands import Commands, Dropped, OnAction
-from listener.alerts.mqtt.connection import PACKET_TOO_LARGE, MqttClient, PublishRefused, keep_connected
+from listener.alerts.mqtt.connection import keep_connected, log_end
 from listener.alerts.mqtt.discovery import birth_topic, discovery, discovery_topic, is_ours, removals
-from listener.alerts.mqtt.messages import ACTION_EXPIRY_SECS, HEARTBEAT_EXPIRY_SECS, Message, message_of, properties_of
+from listener.alerts.mqtt.messages import Message, action_of, heartbeat_of, message_of
 from listener.alerts.mqtt.retained import Document, Shelf, encode, is_stray
 from listener.alerts.mqtt.topics import Topics
 from listener.alerts.wire import payload
 from listener.alerts.wire.oncall import ActionPayload
-from listener.alerts.wire.payload import HeartbeatPayload, StatePayload, as_json
+from listener.alerts.wire.payload import StatePayload, as_json
 from listener.config.mqtt import MqttOptions
 from listener.domain import Notification
 from listener.errors import DeliveryError
@@ -39,7 +40,7 @@ RECONCILE_SECS = 5.0  # in which a broker has sent what it retains
 AT_ONCE = 20  # documents on the way at one time
 ACTIONS_MAX = 1000
 # Refusals that no repeat can heal: topic name invalid, packet too large, payload format invalid (MQTT 5.0, 2.4).
-HOPELESS = frozenset({0x90, PACKET_TOO_LARGE, 0x99})
+HOPELESS = frozenset({0x90, PACKET_TOO_LARGE, MALFORMED})
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +55,8 @@ class MqttReceiver:
     are taken away; without it nothing is. ``on_action`` is called with what people ask for, on a second connection; it
     keeps the action, or raises StoreError to be asked again. ``on_refused`` is called with the kind of what the broker
     refused: alert, bundle, digest, watchdog, test, state, status, heartbeat, action, discovery, or subscription.
-    ``on_command_dropped`` is told why a command was not taken: see ``commands.Dropped``.
+    ``on_command_dropped`` is told why a command was not taken: see ``commands.Dropped``. ``on_crash`` is told of every
+    bug that ended a connection, which is made anew.
 
     A ``visitor`` publishes what it is given on the daemon's topics, beside the daemon: it says nothing of itself,
     clears nothing, and has a client id of its own.
@@ -71,8 +73,10 @@ class MqttReceiver:
         on_action: OnAction | None = None,
         on_refused: Callable[[str], None] = lambda _: None,
         on_command_dropped: Callable[[Dropped], None] = lambda _: None,
+        on_crash: Callable[[], None] = lambda: None,
         visitor: bool = False,
     ) -> None:
+        self.longest_secs = options.timeout_secs  # of one delivery
         self._options = options
         self._instance = instance
         self._version = version
@@ -80,6 +84,7 @@ class MqttReceiver:
         self._brands = brands
         self._visitor = visitor
         self._on_refused = on_refused
+        self._on_crash = on_crash
         self._topics = Topics(prefix=options.topic_prefix, instance=instance)
         self._client: MqttClient | None = None
         self._connected = asyncio.Event()
@@ -88,6 +93,7 @@ class MqttReceiver:
         self._actions: deque[ActionPayload] = deque(maxlen=ACTIONS_MAX)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[NoReturn] | None = None
+        self._listening: asyncio.Task[NoReturn] | None = None
         self._commands: Commands | None = None
         if on_action is not None:
             self._commands = Commands(
@@ -98,9 +104,11 @@ class MqttReceiver:
                 on_action=on_action,
                 on_dropped=on_command_dropped,
                 on_refused=on_refused,
+                on_crash=on_crash,
             )
         self._removing = False
         self._discovery = discovery_topic(options.homeassistant_prefix, instance)
+        self._device = discovery(self._topics, brands or {}, version=version)
         # A device without sensors is none.
         self._homeassistant = options.homeassistant and bool(brands) and not visitor
         if self._homeassistant:
@@ -122,6 +130,12 @@ class MqttReceiver:
         return self._problem
 
     @property
+    def ended(self) -> str | None:
+        """The task of a connection that is gone for good though nobody has stopped it; None as it should be."""
+        tasks = (self._task, self._listening)
+        return next((task.get_name() for task in tasks if task is not None and task.done()), None)
+
+    @property
     def settled(self) -> bool:
         """Whether the broker has all that we want it to retain, as far as it told us."""
         return self.connected and self._shelf.settled
@@ -129,7 +143,7 @@ class MqttReceiver:
     async def __aenter__(self) -> Self:
         """Begin to connect, in the background; ``wait_connected`` waits for it."""
         self._task = asyncio.create_task(self.run(), name="mqtt")
-        self._task.add_done_callback(_log_crash)
+        self._task.add_done_callback(log_end)
         return self
 
     async def __aexit__(
@@ -137,8 +151,9 @@ class MqttReceiver:
     ) -> None:
         """Say goodbye and disconnect."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            task, self._task = self._task, None
+            task.cancel()
+            await asyncio.wait({task})
 
     async def run(self) -> NoReturn:
         """Connect, and connect again whenever the connection is lost, until cancelled."""
@@ -148,26 +163,25 @@ class MqttReceiver:
             qos=1,
             retain=True,
         )
-        listening: set[asyncio.Task[NoReturn]] = set()
         if self._commands is not None:
             # Not in a group: whatever becomes of what people send, alerts go on.
-            listening.add(asyncio.create_task(self._commands.run(), name="mqtt-commands"))
-        for task in listening:
-            task.add_done_callback(_log_crash)
+            self._listening = asyncio.create_task(self._commands.run(), name="mqtt-commands")
+            self._listening.add_done_callback(log_end)
         try:
             await keep_connected(
                 self._options,
                 identifier=f"listener-{self._instance}" + (f"-{uuid.uuid4().hex[:12]}" if self._visitor else ""),
                 session=self._session,
                 on_failure=self._failed,
+                on_crash=self._on_crash,
                 hear=self._hear,
                 will=None if self._visitor else will,
             )
         finally:
-            for task in listening:
-                task.cancel()
-            if listening:
-                await asyncio.wait(listening)
+            listening, self._listening = self._listening, None
+            if listening is not None:
+                listening.cancel()
+                await asyncio.wait({listening})
 
     async def wait_connected(self) -> None:
         """Return once a broker has accepted us."""
@@ -304,28 +318,24 @@ class MqttReceiver:
 
     def _reconcile_discovery(self, body: bytes) -> None:
         if self._homeassistant:
-            wanted = self._device()
-            if removed := removals(body, wanted):
+            if removed := removals(body, self._device):
                 self._put_discovery(removed)
         elif is_ours(body):
             self._shelf.clear(self._discovery, "discovery")
 
-    def _device(self) -> dict[str, Any]:
-        return discovery(self._topics, self._brands or {}, version=self._version)
-
     def _put_discovery(self, removed: Mapping[str, object]) -> None:
-        device = self._device()
         self._removing = bool(removed)
-        components = {**device["cmps"], **removed}
-        self._shelf.put(self._discovery, Document(kind="discovery", content={**device, "cmps": components}))
+        content = {**self._device, "cmps": {**self._device["cmps"], **removed}}
+        self._shelf.put(self._discovery, Document(kind="discovery", content=content))
 
     async def _tell(self, client: MqttClient, documents: list[tuple[str, Document]]) -> None:
         """Publish documents together. What is refused is kept for later: alerts may still be taken."""
 
         async def tell(topic: str, document: Document) -> None:
-            message = Message(kind=document.kind, topic=topic, body=document.body, retain=True)
             try:
-                await self._publish(client, message)
+                with publishable(document.kind, topic, self._on_refused):
+                    message = Message(kind=document.kind, topic=topic, body=document.body, retain=True)
+                    await self._publish(client, message)
             except PublishRefused:
                 self._shelf.denied(topic, document)
             except BaseException:
@@ -344,14 +354,10 @@ class MqttReceiver:
     async def _tell_actions(self, client: MqttClient) -> None:
         while self._actions:
             action = self._actions.popleft()
-            left_secs = ACTION_EXPIRY_SECS - (self._clock() - action.at) // timedelta(seconds=1)
-            if left_secs < 1:
-                continue
-            properties = properties_of(left_secs, schema=payload.SCHEMA)
-            body = encode(as_json(action))
-            message = Message(kind="action", topic=self._topics.actions, body=body, properties=properties)
             try:
-                await self._publish(client, message)
+                with publishable("action", self._topics.actions, self._on_refused):
+                    if (message := action_of(action, topics=self._topics, now=self._clock())) is not None:
+                        await self._publish(client, message)
             except PublishRefused:
                 continue
             except aiomqtt.MqttError:
@@ -360,11 +366,8 @@ class MqttReceiver:
                 raise
 
     async def _beat(self, client: MqttClient) -> None:
-        body = encode(as_json(HeartbeatPayload(instance=self._instance, at=self._clock())))
-        properties = properties_of(HEARTBEAT_EXPIRY_SECS)
-        message = Message(kind="heartbeat", topic=self._topics.heartbeat, body=body, properties=properties)
         with contextlib.suppress(PublishRefused):
-            await self._publish(client, message)
+            await self._publish(client, heartbeat_of(self._instance, topics=self._topics, now=self._clock()))
 
     async def _publish(self, client: MqttClient, message: Message, *, timeout_secs: float | None = None) -> None:
         """Publish and return once the broker has it. A refusal is told, and raised as PublishRefused."""
@@ -389,9 +392,3 @@ class MqttReceiver:
     @property
     def _where(self) -> str:
         return f"{self._options.host}:{self._options.port}"
-
-
-def _log_crash(task: asyncio.Task[NoReturn]) -> None:
-    """A bug ends the connection but not the daemon; it must not end in silence."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("mqtt.crashed", exc_info=error)

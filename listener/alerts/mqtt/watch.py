@@ -9,7 +9,8 @@ from typing import Annotated, NoReturn
 import structlog
 from pydantic import Field, TypeAdapter, ValidationError
 
-from listener.alerts.mqtt.connection import MqttClient, keep_connected
+from listener.alerts.mqtt.client import MqttClient
+from listener.alerts.mqtt.connection import keep_connected
 from listener.alerts.mqtt.topics import subscriptions
 from listener.alerts.wire.digest import DigestPayload
 from listener.alerts.wire.oncall import ActionPayload, BundlePayload, TestPayload, WatchdogPayload
