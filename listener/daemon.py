@@ -114,6 +114,7 @@ class Daemon:
         ]
         app.wake.heard = self.acting.wake.set
         self.evaluated_at: datetime | None = None
+        self.told_at: datetime | None = None
         self.calendars: dict[str, Copy] = {}
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -145,8 +146,8 @@ class Daemon:
 
     async def _evaluate(self) -> int:
         evaluation = await evaluate(self.app.parts)
-        if self.evaluated_at is None and self.watching is not None:
-            self.watching.wake.set()  # it waits for the first look
+        if self.evaluated_at is None:
+            self._wake_watching()
         self.evaluated_at = self.app.parts.now()
         self.app.publish_states(evaluation.states)
         if evaluation.told:
@@ -156,6 +157,9 @@ class Daemon:
     async def _tell(self) -> int:
         if await tell(self.app.parts):
             self._wake_deliveries()
+        if self.told_at is None:
+            self._wake_watching()
+        self.told_at = self.app.parts.now()
         return 0
 
     async def _act(self) -> int:
@@ -177,6 +181,7 @@ class Daemon:
                 settings.watchdog,
                 instance=instance,
                 evaluated_at=self.evaluated_at,
+                told_at=self.told_at,
                 tick_secs=tick_secs,
             ):
                 self._wake_deliveries()
@@ -206,6 +211,11 @@ class Daemon:
         if made:
             self._wake_deliveries()
         return 0
+
+    def _wake_watching(self) -> None:
+        """The first sign waits for the first look, and until it was first decided who is told."""
+        if self.watching is not None:
+            self.watching.wake.set()
 
     def _wake_deliveries(self) -> None:
         for delivery in self.deliveries:
@@ -238,7 +248,8 @@ class Daemon:
         await self.evaluation.once()
         await self.telling.once()
         for stage in self.deliveries:
-            await stage.once()
+            while await stage.once():
+                pass
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM. Raises StoreDown when the database stays away."""
@@ -271,6 +282,8 @@ class Daemon:
 
     async def _alive(self) -> str | None:
         ended = [task.get_name() for task in self.tasks if task.done()]
+        if self.app.mqtt is not None and self.app.mqtt.ended is not None:
+            return f"the connection {self.app.mqtt.ended} has ended"
         return f"stage {ended[0]} has ended" if ended else None
 
     @contextlib.asynccontextmanager

@@ -100,13 +100,19 @@ class Metrics:
             "publish_rejected", "Publishes and subscriptions that the broker refused, by kind.", "kind"
         )
         self.commands_refused = self._counter(
-            "commands_refused", "Commands over MQTT that were not understood or came too fast, by reason.", "reason"
+            "commands_refused",
+            "Commands over MQTT that were not understood, came too fast, or could not be kept, by reason.",
+            "reason",
         )
         self.notifications = self._counter("notifications", "Notifications by outcome.", "receiver", "outcome")
         self.outbox_depth = self._gauge("outbox_depth", "Notifications still to deliver.")
         self.outbox_age = self._gauge("outbox_oldest_seconds", "Age of the oldest notification still to deliver.")
         self.mqtt_connected = self._gauge("mqtt_connected", "1 while the MQTT broker is connected.")
         self.evaluated = self._gauge("last_evaluation_timestamp_seconds", "When the rules last looked.")
+        self.told = self._gauge(
+            "last_tell_timestamp_seconds", "When it was last decided who is told, without an error."
+        )
+        self.conflicts = self._counter("conflicts", "Looks at a brand that were not kept: another daemon was first.")
         self.unit_failures = self._counter("unit_failures", "Units of work that ended in an error, by stage.", "stage")
 
     def of_brand(self, brand: str) -> "BrandGauges":

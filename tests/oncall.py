@@ -7,9 +7,25 @@ from typing import Any
 
 from listener.alerts.oncall.dispatch import dispatch
 from listener.alerts.oncall.policy import Policy, ReceiverKind
+from listener.alerts.oncall.respond import respond
 from listener.alerts.oncall.rounds import Dispatched, Known, Message, Round
 from listener.alerts.oncall.storm import Bucket, Limits
-from listener.domain import AlertState, Brief, Event, Hold, Reason, Response, Severity, Silence, stable_id
+from listener.domain import (
+    Act,
+    Action,
+    AlertState,
+    Brief,
+    Event,
+    Hold,
+    Outcome,
+    Reason,
+    Response,
+    Severity,
+    Silence,
+    Via,
+    stable_id,
+)
+from tests.alerting import alert
 from tests.mentions import NOW
 
 LIMITS = Limits(burst=5, per_hour=10.0, update=timedelta(minutes=5))
@@ -85,13 +101,37 @@ class World:
     def resolve(self, brand: str, seq: int, **changes: Any) -> None:
         self.decide(event(brand, seq=seq, reason=Reason.RESOLVED, state=AlertState.RESOLVED, **changes))
 
-    def round(self, after: timedelta = timedelta()) -> Dispatched:
-        """One round; what it decides is kept."""
+    def answer(self, act: Act = Act.ACK, brand: str = "acme", *, minutes: float | None = None) -> Outcome:
+        """Somebody answers the newest event of a brand's alert; what became of it."""
+        brief = self.briefs[stable_id("alert", brand, "deterioration")]
+        known = alert(brand=brand, severity=brief.severity, state=brief.state, seq=brief.seq)
+        action = Action(
+            id="a",
+            target=brief.alert_id,
+            act=act,
+            seq=brief.seq,
+            by="mari",
+            via=Via.CLI,
+            at=self.now,
+            minutes=minutes,
+            assignee="jaan",
+        )
+        escalation = self.policy.escalation(brand, brief.severity)
+        ack_minutes = None if escalation is None else escalation.ack_minutes
+        before = self.responses.get(brief.alert_id)
+        found = respond(action, alert=known, response=before, now=self.now, ack_minutes=ack_minutes)
+        self.responses[brief.alert_id] = replace(found.response, alert_id=brief.alert_id)
+        return found.outcome
+
+    def round(self, after: timedelta = timedelta(), *, held: bool = True) -> Dispatched:
+        """One round; what it decides is kept. Without ``held`` it is not asked whether a hold has ended."""
         self.now += after
+        new = {one.alert_id for one in self.open.values() if one.hold is None}
+        waiting = sorted(self.open.values(), key=lambda one: one.row)
         found = dispatch(
             Round(
                 now=self.now,
-                events=[self.open[key] for key in sorted(self.open, key=lambda key: self.open[key].row)],
+                events=[one for one in waiting if held or one.alert_id in new],
                 known={
                     alert_id: Known(brief=brief, response=self.responses.get(alert_id), event=self.newest.get(alert_id))
                     for alert_id, brief in self.briefs.items()

@@ -37,6 +37,7 @@ REASONS = {
     Reason.FIRST: "new",
     Reason.WORSENED: "got worse",
     Reason.REOPENED: "again",
+    Reason.REPEAT: "reminder",
     Reason.RESOLVED: "over",
     Reason.ESCALATED: "nobody has answered",
     Reason.DIGEST: "digest",
@@ -96,6 +97,7 @@ def card(alert: AlertPayload, *, now: datetime) -> RenderableType:
 def bundle_card(bundle: BundlePayload, *, now: datetime) -> RenderableType:
     """Several alerts in one frame, each on a line."""
     title = Text.assemble(
+        (f" {DRILL} " if bundle.drill else "", DRILL_BADGE),
         (f" {bundle.severity.value.upper()} ", BADGES[bundle.severity]),
         (f" {_bundle_title(bundle)}", "bold default"),
     )
@@ -113,7 +115,7 @@ def bundle_plain(bundle: BundlePayload, *, now: datetime) -> str:
     """The same without colours and frames."""
     return "\n".join(
         [
-            f"{bundle.severity.value.upper()} {_bundle_title(bundle)}",
+            f"{DRILL + '. ' if bundle.drill else ''}{bundle.severity.value.upper()} {_bundle_title(bundle)}",
             *([f"  {ESCALATE}"] if bundle.escalate else []),
             f"  {_said(bundle.text, '')}",
             *(f"  {'  '.join(_member(member, now))}" for member in bundle.alerts),
@@ -213,12 +215,7 @@ def _label(alert: AlertPayload) -> str:
 
 
 def _reason(alert: AlertPayload) -> str:
-    return f"{_ordinal(max(1, alert.repeat))} reminder" if alert.reason is Reason.REPEAT else REASONS[alert.reason]
-
-
-def _ordinal(number: int) -> str:
-    teens = 11 <= number % 100 <= 13  # noqa: PLR2004 -- eleventh, twelfth, thirteenth
-    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+    return REASONS[alert.reason]
 
 
 def _sentences(alert: AlertPayload) -> str:
@@ -254,7 +251,7 @@ def _answers(answer: AnswerFindings | None) -> list[str]:
 
 
 def _bundle_title(bundle: BundlePayload) -> str:
-    reminder = f", {_ordinal(bundle.repeat)} reminder" if bundle.repeat else ""
+    reminder = f", {REASONS[Reason.REPEAT]}" if bundle.repeat else ""
     title = clean(bundle.text["en"].title) if "en" in bundle.text else "Several alerts"
     return f"{title} ({BUNDLES[bundle.kind]}{reminder})"
 
@@ -263,7 +260,7 @@ def _member(member: BundleMember, now: datetime) -> tuple[str, str, str, str, st
     over = member.state is AlertState.RESOLVED
     return (
         clean(member.alert_id)[:8],
-        "resolved" if over else member.severity.value,
+        f"{'DRILL ' if member.drill else ''}{'resolved' if over else member.severity.value}",
         clean(member.title),
         "" if member.observed is None else _usual(member.observed, member.expected),
         f"since {_clock(member.started_at, now)}",

@@ -202,6 +202,7 @@ async def _mqtt(
             on_action=Taken(database, wake),
             on_refused=lambda kind: metrics.publish_rejected.labels(kind=kind).inc(),
             on_command_dropped=lambda reason: metrics.commands_refused.labels(reason=reason).inc(),
+            on_crash=lambda: metrics.unit_failures.labels(stage="mqtt").inc(),
         )
     )
     if settings.service.show_alerts:

@@ -4,7 +4,7 @@ import base64
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx2
 import structlog
@@ -32,6 +32,7 @@ from listener.web.acting import Acting
 log = structlog.get_logger()
 
 KEY_BYTES = 32
+HEARD_WITHIN = timedelta(seconds=10)  # of each other, by the clocks of two daemons
 OVER = frozenset({"resolve"})  # what there is still to say of what is over: the cause, and what helped
 
 
@@ -47,17 +48,24 @@ class Wake:
 
 
 class Taken:
-    """Keeps an action that came over MQTT. Raises StoreError: then it is the broker's still."""
+    """Keeps an action that came over MQTT. Raises StoreError: then it is the broker's still.
+
+    Each daemon of a database hears each command, about when the others do. What this one has heard itself is another
+    command, however alike.
+    """
 
     def __init__(self, database: Database, wake: Wake) -> None:
         self._database = database
         self._wake = wake
+        self._heard: dict[str, datetime] = {}
 
     async def __call__(self, action: Action) -> bool:
-        """Keep it, and ring; whether it is new."""
-        new = await actions.put(self._database, action)
+        """Keep it, or leave it to the daemon that has kept it, and ring; False when its id was known."""
+        self._heard = {known: at for known, at in self._heard.items() if abs(action.at - at) <= 2 * HEARD_WITHIN}
+        kept, new = await actions.put_heard(self._database, action, within=HEARD_WITHIN, ours=self._heard.keys())
+        self._heard[kept] = action.at
         self._wake()
-        return new
+        return new or kept != action.id
 
 
 class Reach:

@@ -44,7 +44,14 @@ def simulate(
         known = ", ".join(settings.brands)
         raise ConfigError([Fault(path=f"brands.{brand}", problem="no such brand", fix=f"there are: {known}")])
     title = settings.brands[brand].title
-    alert, event = drill(brand, title=title, severity=severity, by=by or getpass.getuser(), now=utc_now())
+    alert, event = drill(
+        brand,
+        title=title,
+        severity=severity,
+        by=by or getpass.getuser(),
+        now=utc_now(),
+        links=settings.http.public_url is not None,
+    )
 
     def written() -> None:
         if json_ and not wait:

@@ -59,6 +59,7 @@ class Resolution(StrEnum):
     NO_DATA = "no_data"  # nobody has spoken for so long that nothing can be said any more
     EXPIRED = "expired"  # it told of one event, and its time is over
     MANUAL = "manual"  # a person says that it is dealt with
+    UNWATCHED = "unwatched"  # its brand or its rule is not watched any more: nobody looks whether it is over
 
 
 class Channel(StrEnum):

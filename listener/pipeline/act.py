@@ -1,7 +1,7 @@
 """Do what people ask for: each action in one transaction with all that it changes, and kept for good."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,19 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from listener.alerts.detection import standing as standings
 from listener.alerts.detection.lifecycle import by_hand
 from listener.alerts.detection.rules import Deterioration
-from listener.alerts.oncall.events import event_of
 from listener.alerts.oncall.respond import Handled, respond
 from listener.alerts.oncall.rounds import DRILL
 from listener.alerts.wire.oncall import ActionPayload
-from listener.alerts.wire.payload import Said, alert_payload, as_drill, as_json
-from listener.domain import Action, Alert, AlertState, Outcome, Reason, Resolution
+from listener.alerts.wire.payload import Said
+from listener.domain import Action, Alert, AlertState, Outcome, Resolution
+from listener.errors import StoreError
+from listener.pipeline.ending import end, measured
 from listener.pipeline.parts import Parts
-from listener.store import actions, alerts, events, responses, silences, votes
+from listener.store import actions, alerts, responses, silences, votes
 from listener.store.votes import Change, Conflict
 
 log = structlog.get_logger()
 
 ACTIONS = 100  # handled at a time
+ATTEMPTS = 5  # so often an action may crash before it is refused
 DRILL_TIME = timedelta(minutes=30)
 
 
@@ -30,15 +32,48 @@ class _Lost(Exception):
     """Another daemon has handled it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """What became of an action upon one alert; ``afterwards`` is what is measured once it is committed."""
+
+    outcome: Outcome
+    explanation: str
+    afterwards: Sequence[Callable[[], None]] = ()
+
+
 async def act(parts: Parts) -> list[ActionPayload]:
-    """Handle what waits, in order; what became of each. One that meets a decision under way waits for the next look."""
+    """Handle what waits, in order; what became of each. One that meets a decision under way waits for the next look.
+
+    One that crashes costs the others nothing: it is tried again, and refused after some attempts.
+    """
     done = []
     for action in await actions.waiting(parts.database, limit=ACTIONS):
         try:
             done.append(await _act(parts, action))
         except (_Lost, Conflict):
             continue
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("action.crashed", action=action.id, target=action.target, act=action.act.value)
+            done += await _crashed(parts, action)
+        else:
+            parts.trouble.actions.pop(action.id, None)
     return done
+
+
+async def _crashed(parts: Parts, action: Action) -> list[ActionPayload]:
+    """Count it, and after some attempts say that it cannot be done."""
+    parts.metrics.unit_failures.labels(stage="act").inc()
+    parts.trouble.actions[action.id] += 1
+    if parts.trouble.actions[action.id] < ATTEMPTS:
+        return []
+    del parts.trouble.actions[action.id]
+    now = parts.now()
+    outcome, explanation = Outcome.REFUSED, "an error of ours, it is in the log; nothing was changed"
+    async with responses.deciding(parts.database) as connection:
+        refused = await actions.handled(connection, action.id, outcome=outcome, explanation=explanation, now=now)
+    return [_handled(parts, action, outcome, explanation, now)] if refused else []
 
 
 async def end_drills(parts: Parts) -> int:
@@ -49,11 +84,21 @@ async def end_drills(parts: Parts) -> int:
         for alert in await alerts.of_rule(parts.database, DRILL, state=AlertState.FIRING)
         if now - alert.started_at >= DRILL_TIME
     ]
-    for alert in old:
+    return sum([await _end_drill(parts, alert, now) for alert in old])
+
+
+async def _end_drill(parts: Parts, alert: Alert, now: datetime) -> bool:
+    """Whether it has ended: one that crashes keeps no other from ending. Raises StoreError."""
+    try:
         async with responses.deciding(parts.database) as connection:
-            ended = replace(by_hand(alert, now), resolution=Resolution.EXPIRED)
-            await _end(parts, connection, ended, now)
-    return len(old)
+            await end(parts, connection, replace(by_hand(alert, now), resolution=Resolution.EXPIRED), now)
+    except StoreError:
+        raise
+    except Exception:
+        parts.metrics.unit_failures.labels(stage="act").inc()
+        log.exception("drill.crashed", alert=alert.id)
+        return False
+    return True
 
 
 async def _act(parts: Parts, action: Action) -> ActionPayload:
@@ -65,6 +110,14 @@ async def _act(parts: Parts, action: Action) -> ActionPayload:
         outcome, explanation = _together(found)
         if not await actions.handled(connection, action.id, outcome=outcome, explanation=explanation, now=now):
             raise _Lost
+    for one in found:
+        for measure in one.afterwards:
+            measure()
+    return _handled(parts, action, outcome, explanation, now)
+
+
+def _handled(parts: Parts, action: Action, outcome: Outcome, explanation: str, now: datetime) -> ActionPayload:
+    """Say what became of it; it is committed."""
     log.info(
         "action.handled",
         target=action.target,
@@ -87,26 +140,31 @@ async def _act(parts: Parts, action: Action) -> ActionPayload:
     )
 
 
-async def _one(parts: Parts, connection: AsyncConnection, action: Action, now: datetime) -> tuple[Outcome, str]:
+async def _one(parts: Parts, connection: AsyncConnection, action: Action, now: datetime) -> _Done:
     """Do it to one alert, inside the transaction."""
     alert = await alerts.one(connection, action.target)
     if alert is None:
-        return Outcome.REFUSED, "there is no such alert"
+        return _Done(outcome=Outcome.REFUSED, explanation="there is no such alert")
     response = (await responses.of(connection, [alert.id])).get(alert.id)
     escalation = parts.policy.escalation(alert.brand, alert.severity)
     ack_minutes = None if escalation is None else escalation.ack_minutes
-    found: Handled = respond(action, alert=alert, response=response, now=now, ack_minutes=ack_minutes)
+    found: Handled = respond(
+        action, alert=alert, response=response, now=now, ack_minutes=ack_minutes, title=parts.title(alert.brand)
+    )
+    afterwards: list[Callable[[], None]] = []
     if found.outcome is Outcome.DONE:
         if found.silence is not None:
             await silences.put(connection, found.silence)
         await responses.write(connection, parts.database.dialect, [found.response])
         if (response is None or response.first_acked_at is None) and found.response.first_acked_at is not None:
-            since_at = found.response.first_told_at or alert.started_at
-            parts.metrics.time_to_ack.observe((now - since_at).total_seconds())
+            waited_secs = (now - (found.response.first_told_at or alert.started_at)).total_seconds()
+            afterwards.append(lambda: parts.metrics.time_to_ack.observe(waited_secs))
         if found.resolves:
-            await _resolve(parts, connection, by_hand(alert, now), now, action)
+            ended = by_hand(alert, now)
+            await _resolve(parts, connection, ended, now, action)
+            afterwards.append(lambda: measured(parts, ended))
         parts.agenda.begin(alert.brand)  # its state is published anew
-    return found.outcome, found.explanation
+    return _Done(outcome=found.outcome, explanation=found.explanation, afterwards=afterwards)
 
 
 async def _resolve(parts: Parts, connection: AsyncConnection, ended: Alert, now: datetime, action: Action) -> None:
@@ -128,38 +186,16 @@ async def _resolve(parts: Parts, connection: AsyncConnection, ended: Alert, now:
         known = await alerts.one(connection, ended.id)
         if known is None or known.seq != ended.seq - 1:
             raise Conflict
-    await _end(parts, connection, ended, now, action)
+    said = Said(by=action.by, cause=action.comment, helped=action.helped)
+    await end(parts, connection, ended, now, said=said)
 
 
-async def _end(
-    parts: Parts, connection: AsyncConnection, ended: Alert, now: datetime, action: Action | None = None
-) -> None:
-    links = await alerts.links(connection, ended.evidence)
-    payload = alert_payload(
-        ended,
-        Reason.RESOLVED,
-        title=parts.title(ended.brand),
-        evidence=links,
-        now=now,
-        names=parts.titles,
-        said=None if action is None else Said(by=action.by, cause=action.comment, helped=action.helped),
-    )
-    if ended.rule == DRILL:
-        payload = as_drill(payload)
-    else:
-        lasted_secs = (now - ended.started_at).total_seconds()
-        parts.metrics.alert_seconds.labels(resolution=Resolution.MANUAL.value).observe(lasted_secs)
-    await alerts.write(connection, parts.database.dialect, ended)
-    event = event_of(ended, Reason.RESOLVED, payload=as_json(payload), now=now)
-    await events.write(connection, parts.database.dialect, [event])
-
-
-def _together(found: Sequence[tuple[Outcome, str]]) -> tuple[Outcome, str]:
+def _together(found: Sequence[_Done]) -> tuple[Outcome, str]:
     """What became of an action upon several alerts."""
     if len(found) == 1:
-        return found[0]
-    done = sum(outcome is Outcome.DONE for outcome, _ in found)
-    refused = [explanation for outcome, explanation in found if outcome is Outcome.REFUSED]
+        return found[0].outcome, found[0].explanation
+    done = sum(one.outcome is Outcome.DONE for one in found)
+    refused = [one.explanation for one in found if one.outcome is Outcome.REFUSED]
     text = f"done for {done} of {len(found)} alerts"
     if refused:
         text += f"; {len(refused)} refused, the first since {refused[0]}"

@@ -1,12 +1,17 @@
 """Hand over what the outbox holds, in the order of decision per brand, at least once."""
 
+import asyncio
 from datetime import datetime, timedelta
+from pathlib import Path
+from traceback import extract_tb
+from typing import Literal
 
 import structlog
 
 from listener.alerts.oncall import say
 from listener.alerts.oncall.expiry import EXPIRY_SECS
 from listener.alerts.oncall.rounds import Message, Tell
+from listener.alerts.receivers.base import longest_secs
 from listener.domain import (
     SEVERAL,
     AlertState,
@@ -21,83 +26,145 @@ from listener.domain import (
 )
 from listener.errors import DeliveryError
 from listener.pipeline.parts import Parts
+from listener.pipeline.turns import Turns
+from listener.protocols import Receiver
 from listener.store import alerts, events, outbox, responses
 
 log = structlog.get_logger()
 
-DELIVER_LEASE_SECS = 20.0  # longer than one attempt may take; a killed daemon's claim is due again after it
+Outcome = Literal["sent", "retry", "dead", "pointless", "expired"]  # as they are counted
+
+SLICE_SECS = 5.0  # after so long the backlog is read anew: what is new, what has become too old, how much there is
+LEASE_SECS = 10.0  # beyond the receiver's own limit; a killed daemon's claim is due again after both
+CUT_SECS = 5.0  # beyond the receiver's own limit an attempt is cut off, while the claim is ours
 RETRY_SECS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # between attempts of one notification; the last one repeats
+RETRY_AFTER_MOST_SECS = 300.0  # a receiver that is well again is told within this, whatever it once asked for
+# The last second before a message expires: a broker is not handed what has less than a second to live.
+LAST = timedelta(seconds=1)
+SIGNS_MISSED = 2  # a sign that all is well is no news when so many more should have come since
+# So long untouched, what waits for a receiver that we do not know is known to no other daemon either: one whose
+# configuration is newer or older tries it, which makes it due later.
+UNKNOWN = timedelta(minutes=10)
 UNTOLD = "its beginning was never delivered"
+ANSWERED = "somebody has answered meanwhile"
 TOO_OLD = "too old to be news; named in a digest"
+TOO_LATE = "too late to say that all is well"
+NOT_CONFIGURED = "not configured any more"
 
 
 async def deliver(parts: Parts, receiver_name: str) -> int:
-    """Hand over what is due to one receiver, in order per brand; how many it took.
+    """Hand over what is due to one receiver, in order, for some seconds at most; how many it took.
 
     What has become too old while the receiver was away is named in one digest instead.
     """
-    receiver = parts.receivers[receiver_name]
-    taken = 0
-    if receiver.connected:
-        await _give_up_old(parts, receiver_name)
-    while receiver.connected and (notification := await _due(parts, receiver_name)) is not None:
-        if await _pointless(parts, notification):
-            await _die(parts, notification, UNTOLD, outcome="pointless")
-            continue
-        try:
-            await receiver.deliver(notification)
-        except DeliveryError as error:
-            await _undelivered(parts, notification, error)
-            continue
-        # At once and alone: a kill between the receiver's yes and this commit makes it come twice.
-        await outbox.sent(parts.database, notification, now=parts.now())
-        parts.metrics.notifications.labels(receiver=receiver_name, outcome="sent").inc()
-        log.info(
-            "notification.sent",
-            receiver=receiver_name,
-            alert=notification.alert_id,
-            brand=notification.brand,
-            reason=notification.reason.value,
-            seq=notification.seq,
-        )
-        taken += 1
-    depth, oldest = await outbox.depth(parts.database)
-    parts.metrics.outbox_depth.set(depth)
-    parts.metrics.outbox_age.set((parts.now() - oldest).total_seconds() if oldest else 0.0)
+    taken = await _drained(parts, receiver_name) if parts.receivers[receiver_name].connected else 0
+    await _measured(parts)
     return taken
 
 
-async def _due(parts: Parts, receiver_name: str) -> Notification | None:
-    """One at a time, so that the lease need only be as long as one attempt, and a killed daemon's is soon over."""
-    due = await outbox.due(parts.database, receiver_name, now=parts.now(), lease_secs=DELIVER_LEASE_SECS, limit=1)
-    return due[0] if due else None
+async def _drained(parts: Parts, receiver_name: str) -> int:
+    """One after the other, so that the lease need only be as long as one attempt."""
+    receiver = parts.receivers[receiver_name]
+    until = parts.now() + timedelta(seconds=SLICE_SECS)
+    lease_secs = longest_secs(receiver) + LEASE_SECS
+    waiting = await outbox.waiting(parts.database, receiver_name)
+    if any(_expired(one.severity, one.decided_at, parts.now()) for one in waiting):
+        await _give_up_old(parts, receiver_name)
+        waiting = await outbox.waiting(parts.database, receiver_name)
+    turns, taken = Turns(waiting), 0
+    while receiver.connected and (now := parts.now()) < until and (row := turns.take(now)) is not None:
+        notification = await outbox.claim(parts.database, row, now=now, lease_secs=lease_secs)
+        if notification is None:
+            continue  # another daemon has it: what waits for it waits on
+        if _expired(notification.severity, notification.decided_at, now):
+            await _give_up_old(parts, receiver_name)
+            break  # with others that were read before: begin anew
+        outcome = await _handed_over(parts, receiver, notification)
+        if outcome != "retry":
+            turns.closed(row)
+        taken += outcome == "sent"
+    return taken
 
 
-async def _pointless(parts: Parts, notification: Notification) -> bool:
-    """Whether it is the end of something that this receiver never heard of."""
-    if notification.reason is not Reason.RESOLVED or notification.brand == SEVERAL:
+async def _handed_over(parts: Parts, receiver: Receiver, notification: Notification) -> Outcome:
+    """Try one message, and keep what became of it."""
+    if _overdue(notification, parts.now()):
+        return await _die(parts, notification, TOO_LATE, outcome="expired")
+    if (why := await _pointless(parts, notification)) is not None:
+        return await _die(parts, notification, why, outcome="pointless")
+    try:
+        async with asyncio.timeout(longest_secs(receiver) + CUT_SECS):
+            await receiver.deliver(notification)
+    except DeliveryError as error:
+        return await _undelivered(parts, notification, error)
+    except Exception as error:  # noqa: BLE001 -- a plug-in may raise anything, and its words may hold a secret
+        where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
+        crashed = DeliveryError(f"crashed: {type(error).__name__}", retryable=True)
+        log.error("receiver.crashed", **_labels(notification, str(crashed)), where=where)  # noqa: TRY400 -- no words
+        return await _undelivered(parts, notification, crashed)
+    # At once and alone: a kill between the receiver's yes and this commit makes it come twice.
+    await outbox.sent(parts.database, notification, now=parts.now())
+    parts.metrics.notifications.labels(receiver=notification.receiver, outcome="sent").inc()
+    log.info(
+        "notification.sent",
+        receiver=notification.receiver,
+        alert=notification.alert_id,
+        brand=notification.brand,
+        reason=notification.reason.value,
+        seq=notification.seq,
+    )
+    return "sent"
+
+
+def _overdue(notification: Notification, now: datetime) -> bool:
+    """Whether it is a sign that all was well so long ago that it says nothing of now."""
+    every_secs = notification.payload.get("every_secs")
+    if notification.reason is not Reason.WATCHDOG or not isinstance(every_secs, int | float):
         return False
+    return now - notification.decided_at > timedelta(seconds=SIGNS_MISSED * every_secs)
+
+
+async def _pointless(parts: Parts, notification: Notification) -> str | None:
+    """Why nobody needs it any more: the end of what this receiver never heard of, a call for what is answered."""
+    if notification.reason in {Reason.REPEAT, Reason.ESCALATED}:
+        return ANSWERED if await _answered(parts, notification) else None
+    if notification.reason is not Reason.RESOLVED or notification.brand == SEVERAL:
+        return None
     bundles = await responses.bundles_of(parts.database, notification.alert_id)
-    return not await outbox.was_told(parts.database, notification.receiver, [notification.alert_id, *bundles])
+    told = await outbox.was_told(parts.database, notification.receiver, [notification.alert_id, *bundles])
+    return None if told else UNTOLD
 
 
-async def _undelivered(parts: Parts, notification: Notification, error: DeliveryError) -> None:
-    if not error.retryable:
-        await _die(parts, notification, str(error))
-        return
+async def _answered(parts: Parts, notification: Notification) -> bool:
+    """Whether somebody is on all that it tells of, or that is over. What becomes worse is asked about anew."""
+    async with parts.database.reading() as connection:
+        members = await responses.members(connection, notification.alert_id)
+        about = {alert_id for alert_id, _ in members} or {notification.alert_id}
+        known = await responses.of(connection, about)
+    return known.keys() == about and all(one.closed or one.acked_at is not None for one in known.values())
+
+
+async def _undelivered(parts: Parts, notification: Notification, error: DeliveryError) -> Outcome:
+    # What has expired meanwhile stays open until it is named in a digest.
+    if not error.retryable and not _expired(notification.severity, notification.decided_at, parts.now()):
+        return await _die(parts, notification, str(error))
     wait = RETRY_SECS[min(notification.attempt, len(RETRY_SECS) - 1)]
-    wait = max(wait, error.retry_after_secs or 0.0)
+    wait = max(wait, min(error.retry_after_secs or 0.0, RETRY_AFTER_MOST_SECS))
     await outbox.again(parts.database, notification, due_at=parts.now() + timedelta(seconds=wait), error=str(error))
     parts.metrics.notifications.labels(receiver=notification.receiver, outcome="retry").inc()
     if notification.attempt == 0:
         log.warning("notification.delayed", **_labels(notification, str(error)))
+    return "retry"
 
 
-async def _die(parts: Parts, notification: Notification, error: str, *, outcome: str = "dead") -> None:
+async def _die(parts: Parts, notification: Notification, error: str, *, outcome: Outcome = "dead") -> Outcome:
     await outbox.dead(parts.database, notification, now=parts.now(), error=error)
     parts.metrics.notifications.labels(receiver=notification.receiver, outcome=outcome).inc()
     if outcome == "dead":
         log.error("notification.died", **_labels(notification, error))
+    elif outcome == "expired":
+        log.warning("notification.expired", **_labels(notification, error))
+    return outcome
 
 
 def _labels(notification: Notification, error: str) -> dict[str, str]:
@@ -110,10 +177,10 @@ def _labels(notification: Notification, error: str) -> dict[str, str]:
 async def _give_up_old(parts: Parts, receiver: str) -> None:
     """Page nobody for what is history: all of it that tells of alerts is named in one digest to this receiver."""
     now = parts.now()
-    if not await outbox.any_old(parts.database, receiver, _limits(now)):
-        return
     async with responses.deciding(parts.database) as connection:
         old = await outbox.old(connection, receiver, _limits(now))
+        if not any(_expired(one.severity, one.decided_at, now) for one in old):
+            return  # another daemon has done it
         about: dict[str, int] = {}
         for one in old:
             for alert_id, seq in await responses.members(connection, one.alert_id) or [(one.alert_id, one.seq)]:
@@ -138,11 +205,40 @@ async def _give_up_old(parts: Parts, receiver: str) -> None:
 
 
 def _limits(now: datetime) -> dict[Severity, datetime]:
-    """By severity, what was decided then or earlier is too old."""
-    return {severity: now - timedelta(seconds=secs) for severity, secs in EXPIRY_SECS.items()}
+    """By severity: what was decided before then is too old."""
+    return {severity: now + LAST - timedelta(seconds=secs) for severity, secs in EXPIRY_SECS.items()}
+
+
+def _expired(severity: Severity, decided_at: datetime, now: datetime) -> bool:
+    """Whether what was decided then is no news any more."""
+    return decided_at < _limits(now)[severity]
 
 
 def _tell(event: Event, receiver: str) -> Tell:
     response = Response(alert_id=event.alert_id, brand=event.brand)
     reason = event.reason if event.state is AlertState.FIRING else Reason.DIGEST
     return Tell(event=event, reason=reason, targets=(receiver,), response=response, before=response)
+
+
+# ------------------------------------------------------------------------------------------------- how much there is
+
+
+async def _measured(parts: Parts) -> None:
+    """Say how much waits and since when; what waits for a receiver that nobody knows any more is given up."""
+    backlogs = await outbox.backlogs(parts.database)
+    unknown_at = parts.now() - UNKNOWN
+    if gone := [one for one in backlogs if one.receiver not in parts.receivers and one.due_at < unknown_at]:
+        for one in gone:
+            await _abandon(parts, one.receiver, unknown_at)
+        backlogs = await outbox.backlogs(parts.database)
+    parts.metrics.outbox_depth.set(sum(one.count for one in backlogs))
+    oldest = min((one.decided_at for one in backlogs), default=None)
+    parts.metrics.outbox_age.set((parts.now() - oldest).total_seconds() if oldest else 0.0)
+
+
+async def _abandon(parts: Parts, receiver: str, before: datetime) -> None:
+    now = parts.now()
+    count = await outbox.abandon(parts.database, receiver, due_before=before, now=now, error=NOT_CONFIGURED)
+    if count:
+        parts.metrics.notifications.labels(receiver=receiver, outcome="dead").inc(count)
+        log.error("notifications.abandoned", receiver=receiver, count=count, problem=NOT_CONFIGURED)

@@ -1,7 +1,7 @@
 """Once a day: look for what changes too slowly to wake anybody, and tell of it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -30,7 +30,7 @@ async def make_digest(parts: Parts, options: DigestOptions) -> int:
     day = due_day(now, at=options.at, zone=ZoneInfo(options.timezone), made=None if last is None else last[0])
     if not options.enabled or day is None:
         return 0
-    content = await read_digest(parts.database, parts.brands, options, now=now)
+    content = await read_digest(parts.database, parts.brands, options, now=now, day=day)
     body = as_json(content)
     due = [
         Notification(
@@ -44,7 +44,8 @@ async def make_digest(parts: Parts, options: DigestOptions) -> int:
             decided_at=now,
             due_at=now,
         )
-        for receiver in parts.policy.told("", Severity.INFO)
+        # That all is calm says somebody who has looked; a fresh start has not.
+        for receiver in (parts.policy.told("", Severity.INFO) if content.looked_at or content.open_alerts else ())
     ]
     made = await digests.save(parts.database, day.isoformat(), body, due, now=now)
     if made:
@@ -53,9 +54,12 @@ async def make_digest(parts: Parts, options: DigestOptions) -> int:
 
 
 async def read_digest(
-    database: Database, brands: Mapping[str, Brand], options: DigestOptions, *, now: datetime
+    database: Database, brands: Mapping[str, Brand], options: DigestOptions, *, now: datetime, day: date | None = None
 ) -> DigestPayload:
-    """The digest as it is now; nothing is kept of it."""
+    """The digest as it is now, of today or of ``day``; nothing is kept of it.
+
+    Alerts of brands that nobody is told of any more are not named, even before they are ended.
+    """
     block = tick_of(now) // BLOCK_TICKS
     drifts: dict[str, Drift] = {}
     for name, brand in brands.items():
@@ -70,9 +74,9 @@ async def read_digest(
         alerts=[
             one
             for one in await alerts.recent(database, limit=OPEN_ALERTS, state=AlertState.FIRING)
-            if one.rule != DRILL
+            if one.rule != DRILL and one.brand in brands and brands[one.brand].alerts
         ],
         titles={name: brand.title for name, brand in brands.items()},
-        day=now.astimezone(ZoneInfo(options.timezone)).date(),
+        day=day or now.astimezone(ZoneInfo(options.timezone)).date(),
         now=now,
     )

@@ -1,7 +1,7 @@
 """Turn what was decided into messages: one transaction, alone among all daemons, each time something is to be told."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.alerts.oncall import say
 from listener.alerts.oncall.dispatch import dispatch
-from listener.alerts.oncall.rounds import Dispatched, Known, Round
+from listener.alerts.oncall.rounds import Dispatched, Known, Message, Round
 from listener.alerts.oncall.storm import Bucket
-from listener.domain import Brief, Event, Notification, Response
+from listener.domain import Event, Notification, Response
+from listener.pipeline.mend import mended, readable
 from listener.pipeline.parts import Parts
 from listener.store import alerts, events, outbox, responses, settings, silences
 
@@ -30,15 +31,16 @@ async def tell(parts: Parts) -> int:
     now = parts.now()
     held_at = parts.telling.held_at
     held = held_at is None or now - held_at >= timedelta(seconds=HELD_SECS)
+    kept: list[Notification] = []
     async with parts.deciding:
-        if not held and not await events.anything(parts.database, now=now):
-            return 0
-        async with responses.deciding(parts.database) as connection:
-            kept = await _tell(parts, connection, now, held=held)
-    if held:
-        parts.telling.held_at = now
+        if held or await events.anything(parts.database, now=now):
+            async with responses.deciding(parts.database) as connection:
+                kept = await _tell(parts, connection, now, held=held)
+            if held:
+                parts.telling.held_at = now
     for one in kept:
         log.info("notification.due", receiver=one.receiver, alert=one.alert_id, reason=one.reason.value, seq=one.seq)
+    parts.metrics.told.set(parts.now().timestamp())
     return len(kept)
 
 
@@ -46,24 +48,42 @@ async def _tell(parts: Parts, connection: AsyncConnection, now: datetime, *, hel
     waiting = await events.waiting(connection, held=held)
     unfinished = await responses.unfinished(connection)
     about = {event.alert_id for event in waiting}
-    known = await _known(connection, about, unfinished)
-    found = dispatch(
-        Round(
-            now=now,
-            events=waiting,
-            known=known,
-            policy=parts.policy,
-            reach=lambda names: parts.reach(names, now),
-            limits=parts.limits,
-            pending=await outbox.pending(connection, unfinished),
-            silences=await silences.active(connection, now=now),
-            buckets=_buckets(await settings.get(connection, STORM) or {}),
-        )
+    start = Round(
+        now=now,
+        events=waiting,
+        known=await _known(connection, about, unfinished),
+        policy=parts.policy,
+        reach=lambda names: parts.reach(names, now),
+        limits=parts.limits,
+        pending=await outbox.pending(connection, unfinished),
+        silences=await silences.active(connection, now=now),
+        buckets=_buckets(await settings.get(connection, STORM) or {}),
     )
-    due = _notifications(parts, found, {one: found.brief for one, found in known.items()}, now)
-    await _keep(connection, parts.database.dialect, found, due, now)
-    parts.metrics.dispatched(found.outcomes.values(), found.holds.values())
+    found, due, outcomes = await _decided(parts, connection, start)
+    await _keep(connection, parts.database.dialect, found, due, outcomes, now)
+    parts.metrics.dispatched(outcomes.values(), found.holds.values())
     return due
+
+
+async def _decided(
+    parts: Parts, connection: AsyncConnection, start: Round
+) -> tuple[Dispatched, list[Notification], Mapping[str, str]]:
+    """What is decided, its messages, and what became of the events.
+
+    An event that cannot be put into words keeps nobody from hearing of the others.
+    """
+    try:
+        found = dispatch(start)
+        return found, _notifications(parts, found, start), found.outcomes
+    except Exception:
+        parts.metrics.unit_failures.labels(stage="tell").inc()
+        log.exception("tell.crashed")
+    rest = await mended(parts, connection, start)
+    found = dispatch(rest.round)
+    due = _notifications(parts, found, rest.round, apart=True)
+    decided = {one.alert_id for one in found.responses}
+    others = [one for one in rest.responses if one.alert_id not in decided]
+    return replace(found, responses=[*found.responses, *others]), due, {**found.outcomes, **rest.outcomes}
 
 
 async def _known(connection: AsyncConnection, about: set[str], unfinished: Mapping[str, Response]) -> dict[str, Known]:
@@ -78,21 +98,45 @@ async def _known(connection: AsyncConnection, about: set[str], unfinished: Mappi
     }
 
 
-def _notifications(parts: Parts, found: Dispatched, briefs: Mapping[str, Brief], now: datetime) -> list[Notification]:
-    return [
-        say.notification(message, answer=parts.answer(say.target(message), now), briefs=briefs, now=now)
-        for message in found.messages
-    ]
+def _notifications(parts: Parts, found: Dispatched, start: Round, *, apart: bool = False) -> list[Notification]:
+    """The rows of the outbox; with ``apart`` a message about several alerts that crashes is told one by one."""
+    for event in {tell.event.id: tell.event for message in found.messages for tell in message.tells}.values():
+        readable(event.payload)  # what is told alone goes out as it was kept, and must be fit for that
+    due = []
+    for message in found.messages:
+        try:
+            due.append(_notification(parts, message, start))
+        except Exception:
+            if not apart or message.bundle is None:
+                raise
+            log.exception("bundle.crashed", bundle=message.bundle.id, alerts=len(message.tells))
+            due += [_notification(parts, replace(message, tells=(one,), bundle=None), start) for one in message.tells]
+    return due
+
+
+def _notification(parts: Parts, message: Message, start: Round) -> Notification:
+    answer = parts.answer(say.target(message), start.now)
+    briefs = {
+        one.event.alert_id: start.known[one.event.alert_id].brief
+        for one in message.tells
+        if one.event.alert_id in start.known
+    }
+    return say.notification(message, answer=answer, briefs=briefs, now=start.now)
 
 
 async def _keep(
-    connection: AsyncConnection, dialect: str, found: Dispatched, due: list[Notification], now: datetime
+    connection: AsyncConnection,
+    dialect: str,
+    found: Dispatched,
+    due: list[Notification],
+    outcomes: Mapping[str, str],
+    now: datetime,
 ) -> None:
     await outbox.enqueue(connection, dialect, due)
     await responses.write(connection, dialect, found.responses)
     bundles = {one.bundle.id: one.bundle for one in found.messages if one.bundle is not None}
     await responses.write_bundles(connection, dialect, list(bundles.values()))
-    await events.close(connection, found.outcomes, found.holds, now=now)
+    await events.close(connection, outcomes, found.holds, now=now)
     await settings.put(connection, STORM, _as_json(found.buckets))
 
 

@@ -11,13 +11,16 @@ from listener.alerts.detection import standing as standings
 from listener.alerts.detection import sums
 from listener.alerts.detection.blind import Ear
 from listener.alerts.detection.budget import BLOCK_TICKS, KEPT_BLOCKS
-from listener.alerts.detection.detect import next_look
+from listener.alerts.detection.rules import Rule
 from listener.alerts.detection.standing import Fleet, Standing
 from listener.alerts.oncall.events import event_of
-from listener.alerts.wire.payload import StatePayload, alert_payload, as_json, state_payload
-from listener.domain import Alert, AlertState, Event, Reason, Response, Severity
+from listener.alerts.wire.payload import Said, StatePayload, alert_payload, as_json, state_payload
+from listener.domain import Alert, AlertState, Event, Evidence, Reason, Response, Severity
 from listener.domain.memories import Memory
+from listener.errors import StoreError
 from listener.pipeline.advise import Advice
+from listener.pipeline.ending import end_unwatched, unwatched
+from listener.pipeline.found import Found, NothingLookedAt
 from listener.pipeline.look import Case, Look, look, main_rule
 from listener.pipeline.parts import Parts
 from listener.pipeline.prove import prove_it
@@ -27,6 +30,7 @@ from listener.store.votes import Change, Kept, Waiting
 log = structlog.get_logger()
 
 BALLOTS = 5_000  # counted at a time: bounds memory, not work
+PUT_OFF_MOST = 500  # so many brands that crash or are another daemon's end a look: they would only be met again
 EVENTS = {
     Reason.FIRST: "alert.fired",
     Reason.WORSENED: "alert.worsened",
@@ -56,19 +60,19 @@ async def _evaluate(parts: Parts, now: datetime) -> Evaluation:
     ears = await _ears(parts)
     waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS)
     about = set(parts.agenda.due(now)) | await alerts.firing(parts.database) | ears.keys()
+    parts.watching.since_at = parts.watching.since_at or now
     fleet = _FleetOnce(parts)
-    told: list[Alert] = []
-    states: list[StatePayload] = []
+    found = Found(parts=parts, now=now)
     while True:
-        looked = await _look_at(parts, about, waiting, ears, fleet, now)
-        told += looked.told
-        states += looked.states
-        if len(waiting) < BALLOTS:
+        await _look_at(found, about, waiting, ears, fleet)
+        if len(waiting) < BALLOTS or len(found.put_off) > PUT_OFF_MOST:
             break
         about = set()
-        waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS)
+        waiting = await votes.waiting(parts.database, now=now, limit=BALLOTS, without=found.put_off)
+    if parts.brands and parts.brands.keys() <= parts.trouble.brands:
+        raise NothingLookedAt("every brand crashed when it was last looked at")
     parts.metrics.evaluated.set(now.timestamp())
-    return Evaluation(told=tuple(told), states=tuple(states))
+    return Evaluation(told=tuple(found.told), states=tuple(found.states))
 
 
 class _FleetOnce:
@@ -87,56 +91,83 @@ class _FleetOnce:
 
 
 async def _look_at(
-    parts: Parts,
+    found: Found,
     about: Collection[str],
     waiting: Sequence[Waiting],
     ears: Mapping[str, Sequence[Ear]],
-    fleet: "_FleetOnce",
-    now: datetime,
-) -> Evaluation:
-    """Look at these brands, and at those that something is said of."""
+    fleet: _FleetOnce,
+) -> None:
+    """Look at these brands, and at those that something is said of; alerts of others that fire are ended."""
+    parts, now = found.parts, found.now
     queue: dict[str, list[Waiting]] = defaultdict(list)
     for one in waiting:
         queue[one.brand].append(one)
     await _forget(parts, [one for one in waiting if one.brand not in parts.brands])
-    brands = [name for name in sorted(queue.keys() | set(about)) if name in parts.brands]
-    stands = await _standings(parts, brands)
-    latest = await alerts.latest(parts.database, brands)
-    by_brand: dict[str, dict[str, Alert]] = defaultdict(dict)
-    for fingerprint, alert in latest.items():
-        by_brand[alert.brand][fingerprint] = alert
-    people = await _responses(parts, latest.values())
-    told: list[Alert] = []
-    states: list[StatePayload] = []
+    by_brand = await _latest(found, queue.keys() | set(about))
+    brands = [name for name in sorted(by_brand) if name in parts.brands]
+    stands = await _standings(found, brands)
+    people = await _responses(parts, [one for some in by_brand.values() for one in some.values()])
     quiet: list[tuple[Case, Look, Change]] = []
     loud: list[tuple[Case, Look, Change]] = []
     for name in brands:
-        version, standing = stands.get(name, (0, None))
-        case = await _case(parts, name, standing, queue.get(name, ()), by_brand[name], ears.get(name), fleet, now)
-        found = look(case)
-        change = _change(case, found, version, queue.get(name, ()))
-        tells = any(transition.reason is not None for _, transition in found.transitions)
-        (loud if tells else quiet).append((case, found, change))
-    await _keep_quiet(parts, quiet, now)  # first: who is told of a brand is told how its competitors stand now
-    moved = {case.brand: found.counted.standing for case, found, _ in loud}
-    for case, found, change in loud:
-        decided = await _decide(parts, case, found, change, moved)
-        told += decided
-        states += [_state(parts, case, found, people)] if decided else []
-    states += [_state(parts, case, found, people) for case, found, _ in quiet if case.rules]
-    return Evaluation(told=tuple(told), states=tuple(states))
+        if name in found.put_off:
+            continue
+        with found.alone(name):
+            version, standing = stands.get(name, (0, None))
+            case = await _case(parts, name, standing, queue.get(name, ()), by_brand[name], ears.get(name), fleet, now)
+            seen = look(case)
+            change = _change(case, seen, version, queue.get(name, ()))
+            tells = any(transition.reason is not None for _, transition in seen.transitions)
+            (loud if tells else quiet).append((case, seen, change))
+    await _keep_quiet(found, quiet)  # first: who is told of a brand is told how its competitors stand now
+    moved = {case.brand: seen.counted.standing for case, seen, _ in loud}
+    for case, seen, change in loud:
+        with found.alone(case.brand):
+            decided = await _decide(found, case, seen, change, moved)
+            found.told += decided
+            found.states += [_state(parts, case, seen, people)] if decided else []
+    for case, seen, _ in quiet:
+        if case.rules and case.brand not in found.put_off:
+            with found.alone(case.brand):
+                found.states.append(_state(parts, case, seen, people))
 
 
-async def _standings(parts: Parts, brands: Sequence[str]) -> dict[str, tuple[int, Standing]]:
+async def _latest(found: Found, brands: Collection[str]) -> dict[str, dict[str, Alert]]:
+    """The newest alerts of each brand by fingerprint. What fires and is not watched any more is ended."""
+    parts = found.parts
+    by_brand: dict[str, dict[str, Alert]] = {name: {} for name in brands}
+    for alert in (await _alerts(found, brands)).values():
+        by_brand[alert.brand][alert.fingerprint] = alert
+        if unwatched(parts, alert) and (ended := await end_unwatched(parts, alert, found.now)) is not None:
+            found.told.append(ended)
+            by_brand[alert.brand][alert.fingerprint] = ended
+    return by_brand
+
+
+async def _alerts(found: Found, brands: Collection[str]) -> dict[str, Alert]:
+    """The newest alerts of these brands; where one cannot be read, its brand waits."""
+    try:
+        return await alerts.latest(found.parts.database, brands)
+    except (ValueError, TypeError, LookupError):
+        kept: dict[str, Alert] = {}
+        for name in brands:
+            with found.alone(name):
+                kept.update(await alerts.latest(found.parts.database, [name]))
+        return kept
+
+
+async def _standings(found: Found, brands: Sequence[str]) -> dict[str, tuple[int, Standing]]:
     """How these brands stand, with the versions; read only where they have changed since we last kept them."""
-    found: dict[str, tuple[int, Standing]] = {}
+    parts = found.parts
+    stands: dict[str, tuple[int, Standing]] = {}
     for name, version in (await votes.versions(parts.database, brands)).items():
         known = parts.standings.get(name, version)
         if known is not None:
-            found[name] = version, known
-    for name, kept in (await votes.kept(parts.database, [one for one in brands if one not in found])).items():
-        found[name] = kept.version, standings.from_json(kept.state)
-    return found
+            stands[name] = version, known
+    for name, kept in (await votes.kept(parts.database, [one for one in brands if one not in stands])).items():
+        with found.alone(name):
+            stands[name] = kept.version, standings.from_json(kept.state)
+    return stands
 
 
 async def _case(
@@ -146,7 +177,7 @@ async def _case(
     queue: Sequence[Waiting],
     latest: Mapping[str, Alert],
     ears: Sequence[Ear] | None,
-    fleet: "_FleetOnce",
+    fleet: _FleetOnce,
     now: datetime,
 ) -> Case:
     brand, rules = parts.brands[name], parts.rules.get(name, ())
@@ -198,8 +229,15 @@ def _as_before(case: Case, alert: Alert) -> bool:
     return case.alerts.get(alert.fingerprint) == alert
 
 
-async def _decide(parts: Parts, case: Case, found: Look, change: Change, moved: Mapping[str, Standing]) -> list[Alert]:
+async def _said(parts: Parts, alert: Alert) -> Said | None:
+    """What was said when the alert was closed, for whoever meets it again."""
+    known = (await responses.of(parts.database, [alert.id])).get(alert.id)
+    return None if known is None else Said(by=known.resolved_by, cause=known.cause, helped=known.helped)
+
+
+async def _decide(looked: Found, case: Case, found: Look, change: Change, moved: Mapping[str, Standing]) -> list[Alert]:
     """Prove what people are told of, and keep it with its notifications; what was told."""
+    parts = looked.parts
     kept = {one.fingerprint: one for one in change.alerts}
     decided: list[Event] = []
     memories: list[Memory] = []
@@ -208,7 +246,7 @@ async def _decide(parts: Parts, case: Case, found: Look, change: Change, moved: 
         alert, reason = transition.alert, transition.reason
         if alert is None or reason is None:
             continue
-        alert, links = await prove_it(parts, case, found, rule, alert, reason, moved)
+        alert, links = await _proven(parts, case, found, rule, alert, reason, moved)
         kept[alert.fingerprint] = alert
         advice = await _advise(parts, alert, reason)
         memories += [advice.memory] if advice.memory is not None else []
@@ -221,6 +259,7 @@ async def _decide(parts: Parts, case: Case, found: Look, change: Change, moved: 
             names=parts.titles,
             articles=advice.articles,
             past=advice.past,
+            said=await _said(parts, alert) if reason is Reason.REOPENED else None,
             links=parts.links,
         )
         market = () if payload.market is None or payload.market.verdict != "whole_market" else payload.market.moving
@@ -228,10 +267,9 @@ async def _decide(parts: Parts, case: Case, found: Look, change: Change, moved: 
         events.append((alert, reason, transition.explanation))
     whole = replace(change, alerts=tuple(kept.values()), events=tuple(decided), memories=tuple(memories))
     if not await votes.save(parts.database, [whole], now=case.now):
-        parts.agenda.put(case.brand, case.now)  # another daemon decided first: its decision is read at the next look
+        looked.lost(case.brand)
         return []
-    parts.agenda.put(case.brand, next_look(found.standing, case.now))
-    parts.standings.put(case.brand, change.kept.version, found.standing)
+    looked.kept(case.brand, change.kept.version, found.standing)
     for alert, reason, explanation in events:
         if alert.ended_at is not None and alert.resolution is not None:
             lasted_secs = (alert.ended_at - alert.started_at).total_seconds()
@@ -248,13 +286,34 @@ async def _decide(parts: Parts, case: Case, found: Look, change: Change, moved: 
     return [alert for alert, _, _ in events]
 
 
+async def _proven(
+    parts: Parts, case: Case, found: Look, rule: Rule, alert: Alert, reason: Reason, moved: Mapping[str, Standing]
+) -> tuple[Alert, list[Evidence]]:
+    """The alert with its proof; without it where a bug, or a competitor that cannot be read, keeps it from us."""
+    try:
+        return await prove_it(parts, case, found, rule, alert, reason, moved)
+    except StoreError:
+        raise
+    except Exception:
+        parts.metrics.unit_failures.labels(stage="evaluate").inc()
+        log.exception("proof.crashed", alert=alert.id, brand=alert.brand)
+        return alert, []
+
+
 async def _advise(parts: Parts, alert: Alert, reason: Reason) -> Advice:
-    """What to answer, and what helped before."""
+    """What to answer, and what helped before; nothing where that crashes: a page must not wait for it."""
     if parts.adviser is None or reason is Reason.RESOLVED:
         return Advice()
-    return await parts.adviser.advise(
-        parts.database, alert.evidence, alert_id=alert.id, brand=alert.brand, now=alert.updated_at
-    )
+    try:
+        return await parts.adviser.advise(
+            parts.database, alert.evidence, alert_id=alert.id, brand=alert.brand, now=alert.updated_at
+        )
+    except StoreError:
+        raise
+    except Exception:
+        parts.metrics.unit_failures.labels(stage="evaluate").inc()
+        log.exception("advice.crashed", alert=alert.id, brand=alert.brand)
+        return Advice()
 
 
 async def _responses(parts: Parts, known: Iterable[Alert]) -> dict[str, Response]:
@@ -262,15 +321,25 @@ async def _responses(parts: Parts, known: Iterable[Alert]) -> dict[str, Response
     return await responses.of(parts.database, [one.id for one in known if one.state is AlertState.FIRING])
 
 
-async def _keep_quiet(parts: Parts, quiet: Sequence[tuple[Case, Look, Change]], now: datetime) -> None:
-    """Keep what nobody is told of, all in one transaction; one by one where another daemon was first."""
-    changes = [change for _, _, change in quiet]
-    together = not changes or await votes.save(parts.database, changes, now=now)
-    for case, found, change in quiet:
-        saved = together or await votes.save(parts.database, [change], now=now)
-        parts.agenda.put(case.brand, next_look(found.standing, now) if saved else now)
-        if saved:
-            parts.standings.put(case.brand, change.kept.version, found.standing)
+async def _keep_quiet(found: Found, quiet: Sequence[tuple[Case, Look, Change]]) -> None:
+    """Keep what nobody is told of, all in one transaction; one by one where another daemon was first or one crashes."""
+    together = await _kept_together(found, [change for _, _, change in quiet])
+    for case, seen, change in quiet:
+        with found.alone(case.brand):
+            if together or await votes.save(found.parts.database, [change], now=found.now):
+                found.kept(case.brand, change.kept.version, seen.standing)
+            else:
+                found.lost(case.brand)
+
+
+async def _kept_together(found: Found, changes: Sequence[Change]) -> bool:
+    try:
+        return not changes or await votes.save(found.parts.database, changes, now=found.now)
+    except StoreError:
+        raise
+    except Exception:
+        log.exception("look.crashed", brands=len(changes))
+        return False
 
 
 async def _forget(parts: Parts, unknown: Sequence[Waiting]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import random
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -89,6 +89,22 @@ class Telling:
     held_at: datetime | None = None
 
 
+@dataclass(kw_only=True)
+class Trouble:
+    """What crashes: the brands whose last look did, and how often each waiting action did."""
+
+    brands: set[str] = field(default_factory=set)
+    actions: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(kw_only=True)
+class Watching:
+    """Since when this process looks, and the alerts that it has ended since it watches their brand or rule no more."""
+
+    since_at: datetime | None = None
+    ended: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """The parts that the units of work share. ``now`` is the clock: real time, or the mentions' own in a backtest.
@@ -121,6 +137,8 @@ class Parts:
     agenda: Agenda = field(default_factory=Agenda)
     standings: Standings = field(default_factory=Standings)
     telling: Telling = field(default_factory=Telling)
+    trouble: Trouble = field(default_factory=Trouble)
+    watching: Watching = field(default_factory=Watching)
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while the rules look, and while it is told
 
     @cached_property
@@ -131,6 +149,11 @@ class Parts:
     def title(self, brand: str) -> str:
         """A brand's name for people; one that is followed no more goes by its own."""
         return self.brands[brand].title if brand in self.brands else brand
+
+    def watches(self, brand: str, rule: str) -> bool:
+        """Whether anybody is to be told of what this rule finds of this brand."""
+        known = self.brands.get(brand)
+        return known is not None and known.alerts and any(one.name == rule for one in self.rules.get(brand, ()))
 
     def __post_init__(self) -> None:
         for brand in self.brands:

@@ -1,12 +1,15 @@
 """Tell a receiver again of what fires, where it forgets what it is not told again."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from listener.alerts.oncall.say import Target
 from listener.alerts.receivers.base import Resender
-from listener.domain import AlertState
+from listener.domain import AlertState, Event, Frozen
 from listener.errors import DeliveryError
+from listener.pipeline.mend import readable, remade
 from listener.pipeline.parts import Parts
 from listener.store import alerts, events, responses
 
@@ -22,9 +25,10 @@ async def resend(parts: Parts, name: str, receiver: Resender) -> int:
         ended = await alerts.ended_since(connection, now - ENDED)
         told = {**await responses.unfinished(connection), **await responses.of(connection, ended)}
         about = [alert_id for alert_id, one in told.items() if one.told_seq and name in one.receivers]
-        newest = await events.last(connection, about)
-    firing = [one.payload for one in newest.values() if one.state is AlertState.FIRING]
-    over = [one.payload for one in newest.values() if one.state is AlertState.RESOLVED]
+        found = [await _readable(parts, connection, one) for one in (await events.last(connection, about)).values()]
+    newest = [one for one in found if one is not None]
+    firing = [_said(parts, name, one, now) for one in newest if one.state is AlertState.FIRING]
+    over = [_said(parts, name, one, now) for one in newest if one.state is AlertState.RESOLVED]
     if not firing and not over:
         return 0
     try:
@@ -33,3 +37,23 @@ async def resend(parts: Parts, name: str, receiver: Resender) -> int:
         log.warning("resend.failed", receiver=name, error=str(error))
         return 0
     return len(newest)
+
+
+async def _readable(parts: Parts, connection: AsyncConnection, event: Event) -> Event | None:
+    """The event, made anew if need be; None, and logged, when it cannot be read: the others are told again."""
+    try:
+        readable(event.payload)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        made = await remade(parts, connection, event)
+    else:
+        return event
+    if made is None:
+        log.error("resend.unreadable", alert=event.alert_id, seq=event.seq)
+    return made
+
+
+def _said(parts: Parts, name: str, event: Event, now: datetime) -> Frozen:
+    """What was said of it, with how to answer now: what the receiver is told again replaces what it knew."""
+    over = event.state is AlertState.RESOLVED
+    answer = parts.answer(Target(id=event.alert_id, brand=event.brand, seq=event.seq, receiver=name, over=over), now)
+    return {**event.payload, "answer": None if answer is None else answer.model_dump(mode="json")}

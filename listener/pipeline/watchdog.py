@@ -16,21 +16,30 @@ from listener.store import outbox
 log = structlog.get_logger()
 
 LOOKS_MISSED = 5  # so many looks late, the rules do not look any more
+TOLD_LATE = timedelta(minutes=1)  # so late at least, nobody is told any more; while the rules look, it waits for them
 
 
 async def bark(
-    parts: Parts, options: WatchdogOptions, *, instance: str, evaluated_at: datetime | None, tick_secs: float
+    parts: Parts,
+    options: WatchdogOptions,
+    *,
+    instance: str,
+    evaluated_at: datetime | None,
+    told_at: datetime | None,
+    tick_secs: float,
 ) -> int:
-    """Make the sign due, unless the rules do not look yet, or have stopped looking; how many.
+    """Make the sign due, unless the rules do not look yet, or have stopped looking, or nobody is told; how many.
 
-    A receiver that has not taken the last one gets no second: on its return it needs but one.
+    ``evaluated_at`` and ``told_at`` are when the rules last looked and when it was last decided who is told, both
+    without an error; None before the first time. A receiver that has not taken the last sign gets no second: on its
+    return it needs but one.
     """
     now = parts.now()
     late = timedelta(seconds=LOOKS_MISSED * tick_secs)
-    if evaluated_at is None:
+    if evaluated_at is None or told_at is None:
         return 0
-    if now - evaluated_at > late:
-        log.error("watchdog.silent", evaluated_at=evaluated_at.isoformat())
+    if now - evaluated_at > late or now - told_at > max(late, TOLD_LATE):
+        log.error("watchdog.silent", evaluated_at=evaluated_at.isoformat(), told_at=told_at.isoformat())
         return 0
     every_secs = options.every_minutes * 60
     words = watchdog_words(instance, options.every_minutes)

@@ -1,6 +1,7 @@
 """The outbox: every message to a receiver until it was taken; kept afterwards as the record of what was sent."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,30 @@ from listener import tables
 from listener.domain import OPENING, SEVERAL, Notification, Reason, Severity
 from listener.store.database import Database, chunks, insert_into
 
-# Serialises the daemons that take what is due to one receiver, on PostgreSQL, so that they keep its order.
-CLAIM_LOCK = 7_301_003
+# As the partial index has it: SQLite uses the index for no other spelling (``open = 1``, ``open IS 1``).
+OPEN = text("notification.open")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An open message, but for what it says. ``alerts`` are those that it names: its own, or those of its bundle."""
+
+    row: int
+    brand: str
+    severity: Severity
+    alerts: tuple[str, ...]
+    decided_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits for one receiver: how much, since when the oldest was decided, and since when one is due."""
+
+    receiver: str
+    count: int
+    decided_at: datetime
+    due_at: datetime
 
 
 async def enqueue(connection: AsyncConnection, dialect: str, notifications: Sequence[Notification]) -> None:
@@ -24,51 +47,53 @@ async def enqueue(connection: AsyncConnection, dialect: str, notifications: Sequ
         )
 
 
-async def due(database: Database, receiver: str, *, now: datetime, lease_secs: float, limit: int) -> list[Notification]:
-    """Take what is due to one receiver, in the order of decision, for ``lease_secs``.
-
-    A brand whose oldest open notification is not due yet (it waits for its next attempt) is left out whole, so that
-    what is told of a brand is told in order. The end of an alert also waits for a bundle, which may have named it, and
-    a bundle for what is told of the alerts that it names.
-    """
+async def waiting(database: Database, receiver: str) -> list[Waiting]:
+    """All that waits for one receiver, due or not, in the order of decision."""
     table, member = tables.notification.c, tables.bundle_member.c
-    earlier = tables.notification.alias("earlier")
-    named = and_(earlier.c.brand == SEVERAL, table.reason == Reason.RESOLVED.value)
-    naming = select(member.place).where(member.bundle == table.alert_id, member.alert_id == earlier.c.alert_id)
-    names = and_(table.brand == SEVERAL, naming.correlate(tables.notification, earlier).exists())
-    blocked = (
-        select(earlier.c.row)
-        .where(
-            earlier.c.receiver == table.receiver,
-            or_(earlier.c.brand == table.brand, named, names),
-            earlier.c.open.is_(True),
-            earlier.c.row < table.row,
-            earlier.c.due_at > now,
-        )
-        .exists()
+    waits = (table.receiver == receiver, OPEN)
+    naming = (
+        select(member.bundle, member.alert_id)
+        .join(tables.notification, table.alert_id == member.bundle)
+        .where(table.brand == SEVERAL, *waits)
+        .distinct()
     )
-    picked = (
-        select(tables.notification)
-        .where(table.receiver == receiver, table.open.is_(True), table.due_at <= now, ~blocked)
+    chosen = (
+        select(table.row, table.alert_id, table.brand, table.severity, table.decided_at, table.due_at)
+        .where(*waits)
         .order_by(table.row)
-        .limit(limit)
     )
-    if database.dialect == "postgresql":
-        picked = picked.with_for_update(skip_locked=True)
+    named: dict[str, list[str]] = {}
+    async with database.reading() as connection:
+        rows = (await connection.execute(chosen)).all()
+        if any(row.brand == SEVERAL for row in rows):
+            for bundle, alert_id in await connection.execute(naming):
+                named.setdefault(bundle, []).append(alert_id)
+    return [
+        Waiting(
+            row=row.row,
+            brand=row.brand,
+            severity=Severity(row.severity),
+            alerts=tuple(named.get(row.alert_id, ())) if row.brand == SEVERAL else (row.alert_id,),
+            decided_at=row.decided_at,
+            due_at=row.due_at,
+        )
+        for row in rows
+    ]
+
+
+async def claim(database: Database, row: int, *, now: datetime, lease_secs: float) -> Notification | None:
+    """Take one message for ``lease_secs``; None when another daemon has it, or it is not due or not open any more."""
+    table = tables.notification
     async with database.writing() as connection:
-        if database.dialect == "postgresql":
-            # Skipping what another daemon is just taking must not mean overtaking it.
-            claiming = text("SELECT pg_advisory_xact_lock(:key, hashtext(:receiver))")
-            await connection.execute(claiming, {"key": CLAIM_LOCK, "receiver": receiver})
-        rows = (await connection.execute(picked)).all()
-        if rows:
-            # The lease is the next due time: a claim whose owner died is simply due again.
-            await connection.execute(
-                update(tables.notification)
-                .where(table.row.in_([row.row for row in rows]))
-                .values(due_at=now + timedelta(seconds=lease_secs))
-            )
-    return [_notification(row) for row in rows]
+        # The lease is the next due time: a claim whose owner died is simply due again.
+        taken = await connection.execute(
+            update(table)
+            .where(table.c.row == row, table.c.open.is_(True), table.c.due_at <= now)
+            .values(due_at=now + timedelta(seconds=lease_secs))
+            .returning(table)
+        )
+        found = taken.first()
+    return None if found is None else _notification(found)
 
 
 async def sent(database: Database, notification: Notification, *, now: datetime) -> None:
@@ -86,7 +111,7 @@ async def again(database: Database, notification: Notification, *, due_at: datet
     async with database.writing() as connection:
         await connection.execute(
             update(tables.notification)
-            .where(tables.notification.c.id == notification.id)
+            .where(tables.notification.c.id == notification.id, tables.notification.c.open.is_(True))
             .values(attempt=notification.attempt + 1, due_at=due_at, error=error[:500])
         )
 
@@ -95,18 +120,38 @@ async def _close(database: Database, notification: Notification, **values: objec
     async with database.writing() as connection:
         await connection.execute(
             update(tables.notification)
-            .where(tables.notification.c.id == notification.id)
+            # What somebody else has closed meanwhile stays as it is: an attempt may outlast its lease.
+            .where(tables.notification.c.id == notification.id, tables.notification.c.open.is_(True))
             .values(open=False, attempt=notification.attempt + 1, **values)
         )
 
 
-async def depth(database: Database) -> tuple[int, datetime | None]:
-    """How many notifications are still to deliver, and since when the oldest has waited."""
+async def backlogs(database: Database) -> list[Backlog]:
+    """What is still to deliver, by receiver."""
     table = tables.notification.c
+    chosen = (
+        select(table.receiver, func.count().label("count"), func.min(table.decided_at), func.min(table.due_at))
+        .where(OPEN)
+        .group_by(table.receiver)
+        .order_by(table.receiver)
+    )
     async with database.reading() as connection:
-        chosen = select(func.count(), func.min(table.decided_at)).where(table.open.is_(True))
-        count, oldest = (await connection.execute(chosen)).one()
-        return int(count), oldest
+        return [
+            Backlog(receiver=receiver, count=count, decided_at=decided_at, due_at=due_at)
+            for receiver, count, decided_at, due_at in await connection.execute(chosen)
+        ]
+
+
+async def abandon(database: Database, receiver: str, *, due_before: datetime, now: datetime, error: str) -> int:
+    """Make no further attempt for what was due to a receiver before then; how many."""
+    table = tables.notification.c
+    async with database.writing() as connection:
+        closed = await connection.execute(
+            update(tables.notification)
+            .where(table.receiver == receiver, OPEN, table.due_at < due_before)
+            .values(open=False, dead_at=now, error=error)
+        )
+        return int(closed.rowcount)
 
 
 async def pending(connection: AsyncConnection, alert_ids: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -144,12 +189,6 @@ async def was_told(database: Database, receiver: str, ids: Collection[str]) -> b
         return (await connection.execute(chosen)).first() is not None
 
 
-async def any_old(database: Database, receiver: str, limits: Mapping[Severity, datetime]) -> bool:
-    """Whether anything waits for a receiver that was decided before its severity's limit."""
-    async with database.reading() as connection:
-        return (await connection.execute(_too_old(receiver, limits).limit(1))).first() is not None
-
-
 async def old(connection: AsyncConnection, receiver: str, limits: Mapping[Severity, datetime]) -> list[Notification]:
     """What waits for a receiver and was decided before its severity's limit, in order.
 
@@ -157,9 +196,7 @@ async def old(connection: AsyncConnection, receiver: str, limits: Mapping[Severi
     """
     table = tables.notification.c
     missed = select(tables.bundle.c.id).where(tables.bundle.c.kind == "missed")
-    waiting = select(tables.notification).where(
-        table.receiver == receiver, table.open.is_(True), table.alert_id.in_(missed)
-    )
+    waiting = select(tables.notification).where(table.receiver == receiver, OPEN, table.alert_id.in_(missed))
     found = {
         row.row: row for chosen in (_too_old(receiver, limits), waiting) for row in await connection.execute(chosen)
     }
@@ -168,8 +205,8 @@ async def old(connection: AsyncConnection, receiver: str, limits: Mapping[Severi
 
 def _too_old(receiver: str, limits: Mapping[Severity, datetime]) -> Select[Any]:
     table = tables.notification.c
-    old = or_(*(and_(table.severity == one.value, table.decided_at <= at) for one, at in limits.items()))
-    return select(tables.notification).where(table.receiver == receiver, table.open.is_(True), old).order_by(table.row)
+    old = or_(*(and_(table.severity == one.value, table.decided_at < at) for one, at in limits.items()))
+    return select(tables.notification).where(table.receiver == receiver, OPEN, old).order_by(table.row)
 
 
 async def give_up(connection: AsyncConnection, ids: Sequence[str], *, now: datetime, error: str) -> None:
@@ -177,7 +214,7 @@ async def give_up(connection: AsyncConnection, ids: Sequence[str], *, now: datet
     for some in chunks(ids):
         await connection.execute(
             update(tables.notification)
-            .where(tables.notification.c.id.in_(some))
+            .where(tables.notification.c.id.in_(some), tables.notification.c.open.is_(True))
             .values(open=False, dead_at=now, error=error)
         )
 

@@ -6,11 +6,12 @@ daemon that counts the same brand at the same time; what it took back is counted
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Row, and_, case, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +24,10 @@ from listener.store import alerts, events, ledger, memories
 from listener.store.database import Database, chunks, insert_into, reading
 from listener.tables import assessment, ballot, block, mention, mention_brand, standing, vote
 
+log = structlog.get_logger()
+
 KEY_BYTES = 12
+LOGGED = 10  # brands that are named in the log of one conflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +75,16 @@ class Change:
     rows: Mapping[str, int] = field(default_factory=dict)
 
 
-async def waiting(database: Database, *, now: datetime, limit: int) -> list[Waiting]:
-    """Up to ``limit`` mentions that wait to be counted and were said by ``now``, the oldest first."""
+async def waiting(database: Database, *, now: datetime, limit: int, without: Collection[str] = ()) -> list[Waiting]:
+    """Up to ``limit`` mentions that wait to be counted and were said by ``now``, the oldest first.
+
+    What is about the brands in ``without`` (at most some hundreds) stays on the queue.
+    """
+    chosen = select(ballot.c.brand, ballot.c.mention_row).where(ballot.c.at <= now)
+    if without:
+        chosen = chosen.where(ballot.c.brand.not_in(sorted(without)))
     async with database.reading() as connection:
-        queue = await connection.execute(
-            select(ballot.c.brand, ballot.c.mention_row).where(ballot.c.at <= now).order_by(ballot.c.at).limit(limit)
-        )
+        queue = await connection.execute(chosen.order_by(ballot.c.at).limit(limit))
         asked = [(row.brand, row.mention_row) for row in queue]
         found: dict[tuple[str, int], Ballot] = {}
         for some in chunks(asked):
@@ -142,7 +150,10 @@ async def fleet(database: Database) -> tuple[float, float, float] | None:
 
 
 async def save(database: Database, changes: Sequence[Change], *, now: datetime) -> bool:
-    """Keep all ``changes`` in one transaction; False, and nothing kept, when another daemon counted one of them."""
+    """Keep all ``changes`` in one transaction; False, and nothing kept, when another daemon counted one of them.
+
+    Which of the keys refused it is logged: one that goes on refusing is no other daemon.
+    """
     try:
         async with database.writing() as connection:
             await _append(connection, changes)
@@ -157,9 +168,19 @@ async def save(database: Database, changes: Sequence[Change], *, now: datetime) 
             await events.write(connection, database.dialect, [one for change in changes for one in change.events])
             for memory in (one for change in changes for one in change.memories):
                 await memories.write(connection, database.dialect, memory)
-    except (IntegrityError, Conflict):
+    except Conflict:
+        log.info("votes.conflict", brands=_names(changes), why="the standing has changed since")
+        return False
+    except IntegrityError as error:
+        # The first line names the key; what may follow holds values.
+        why = str(error.orig).partition("\n")[0]
+        log.warning("votes.conflict", brands=_names(changes), why=why)
         return False
     return True
+
+
+def _names(changes: Sequence[Change]) -> list[str]:
+    return [change.brand for change in changes[:LOGGED]]
 
 
 async def forget(database: Database, some: Sequence[Waiting]) -> None:

@@ -10,7 +10,7 @@ from listener.pipeline import deliver, make_digest
 from listener.store import Database, digests, votes
 from listener.store.votes import Change, Kept
 from tests.mentions import NOW
-from tests.running import bench
+from tests.running import bench, decided
 
 OPTIONS = DigestOptions(at=f"{NOW - timedelta(hours=1):%H:%M}")
 
@@ -58,7 +58,30 @@ async def test_a_slow_fall_is_told_once_a_day(database: Database) -> None:
 async def test_a_competitor_is_not_looked_at_and_off_is_off(database: Database) -> None:
     async with bench(database) as at:
         await drifted(database, "wolt")
+        await decided(at, "bolt")
         assert await make_digest(at.parts, DigestOptions(at=OPTIONS.at, enabled=False)) == 0
         assert await make_digest(at.parts, OPTIONS) == 1
         assert await deliver(at.parts, "inbox") == 1
     assert at.inbox.taken[0].payload["drifting"] == []
+
+
+async def test_a_fresh_start_does_not_say_that_all_is_calm(database: Database) -> None:
+    async with bench(database) as at:
+        assert await make_digest(at.parts, OPTIONS) == 1
+        assert await deliver(at.parts, "inbox") == 0
+    assert await digests.last(database) is not None  # it is looked for once a day all the same
+
+
+async def test_one_that_nobody_made_before_midnight_is_made_after_it_as_that_days(database: Database) -> None:
+    """The daemon is away at 23:50 and back at 00:05: the evening's digest comes, and the next evening's, too."""
+    options = DigestOptions(at="23:50")
+    async with bench(database) as at:
+        await drifted(database, "bolt")
+        at.clock[0] = (NOW + timedelta(days=1)).replace(hour=0, minute=5)
+        assert await make_digest(at.parts, options) == 1
+        assert await make_digest(at.parts, options) == 0
+        assert await deliver(at.parts, "inbox") == 1
+        at.clock[0] = at.clock[0].replace(hour=23, minute=50)
+        assert await make_digest(at.parts, options) == 1
+        assert await deliver(at.parts, "inbox") == 1
+    assert [one.payload["day"] for one in at.inbox.taken] == [f"{NOW + timedelta(days=day):%Y-%m-%d}" for day in (0, 1)]

@@ -5,8 +5,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,17 @@ from listener.alerts.mqtt.broker import INSTALL, EmbeddedBroker
 from listener.alerts.mqtt.client import Protocol, PublishRefused
 from listener.alerts.mqtt.connection import BACKOFF_FIRST_SECS, connection
 from listener.alerts.mqtt.receiver import MqttReceiver
+from listener.alerts.mqtt.watch import Connection, Event, watch
 from listener.alerts.wire import payload
+from listener.alerts.wire.oncall import ActionPayload
+from listener.alerts.wire.payload import AlertPayload, StatePayload, StatusPayload
 from listener.config.mqtt import MqttOptions
 from listener.domain import Action
 from listener.errors import ConfigError
 from tests.alerting import alert, signal
+from tests.integration.test_mqtt import notification
 from tests.mosquitto import ANYBODY, PATIENCE_SECS, Mosquitto, free_port, mosquitto, until
+from tests.mqtt_messages import action_payload
 from tests.services import require
 
 SHIPPED = Path(__file__).parents[2] / "config" / "mosquitto"
@@ -255,18 +260,26 @@ async def test_the_embedded_broker_says_which_package_it_needs(monkeypatch: pyte
     assert INSTALL in str(refused.value)
 
 
-async def test_the_configuration_that_we_ship_lets_the_right_ones_in(tmp_path: Path) -> None:
-    """The daemon says and is told, people on call hear and answer, and nobody else gets in."""
-    file = passwords(tmp_path, listener=SECRET, oncall=SECRET)
-    shipped = (SHIPPED / "mosquitto.conf").read_text("utf-8")
+@contextmanager
+def shipped(folder: Path) -> Iterator[Mosquitto]:
+    """A broker as we configure it, with a password for each of our users."""
+    file = passwords(folder, listener=SECRET, oncall=SECRET)
     conf = (
-        shipped.replace("listener 1883\n", "")
+        (SHIPPED / "mosquitto.conf")
+        .read_text("utf-8")
+        .replace("listener 1883\n", "")
         .replace("/mosquitto/config/passwords", str(file))
         .replace("/mosquitto/config/acl", str(SHIPPED / "acl"))
-        .replace("/mosquitto/data/", f"{tmp_path}/")
+        .replace("/mosquitto/data/", f"{folder}/")
     )
     assert "/mosquitto/config/" not in "".join(line for line in conf.splitlines() if not line.startswith("#"))
-    with mosquitto(tmp_path, conf) as broker:
+    with mosquitto(folder, conf) as broker:
+        yield broker
+
+
+async def test_the_configuration_that_we_ship_lets_the_right_ones_in(tmp_path: Path) -> None:
+    """The daemon says and is told, people on call hear and answer, and nobody else gets in."""
+    with shipped(tmp_path) as broker:
         mqtt = daemon(broker, username="listener", password=SECRET)
         async with mqtt:
             await connected(mqtt)
@@ -282,6 +295,26 @@ async def test_the_configuration_that_we_ship_lets_the_right_ones_in(tmp_path: P
         with pytest.raises(aiomqtt.MqttError, match="135"):
             async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5):
                 pass
+
+
+@pytest.mark.parametrize("user", ["listener", "oncall"])
+async def test_the_configuration_that_we_ship_lets_them_watch(tmp_path: Path, user: str) -> None:
+    """With the daemon's own login, as ``listener watch`` does, or with that of people on call: all that it says."""
+    events: list[Event] = []
+    with shipped(tmp_path) as broker:
+        options = {"host": "127.0.0.1", "port": broker.port, "username": user, "password": SECRET, "timeout_secs": 1.0}
+        watching = asyncio.create_task(watch(MqttOptions.model_validate(options), on_event=events.append))
+        await until(lambda: events)
+        with capture_logs() as logs:
+            async with daemon(broker, username="listener", password=SECRET) as mqtt:
+                await connected(mqtt)
+                await mqtt.deliver(notification(decided_at=datetime.now(UTC)))
+                mqtt.publish_action(action_payload(at=datetime.now(UTC)))
+                seen = {Connection, StatusPayload, StatePayload, AlertPayload, ActionPayload}
+                await until(lambda: seen <= {type(event) for event in events})
+        watching.cancel()
+        await asyncio.wait({watching})
+    assert not [entry for entry in logs if "refused" in entry["event"]]
 
 
 async def answered_by(broker: Mosquitto, user: str, topic: str) -> bool:

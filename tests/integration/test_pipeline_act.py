@@ -235,14 +235,17 @@ async def test_what_was_said_until_then_does_not_bring_it_back_and_what_is_said_
 ) -> None:
     async with bench(database) as at:
         alert = await fired(at)
-        await answered(at, alert.id, Act.RESOLVE)
+        await answered(at, alert.id, Act.RESOLVE, comment="a bad release", helped="we went back")
         for _ in range(24):
             found = await at.look(TICK)
             assert found.told == ()
         assert state_of(found).state == "ok"
         await turns(at, start=2000)
         (again,) = (await at.look()).told
-        reasons = [(one["reason"], one["seq"]) for one in await told(at)]
+        pages = await told(at)
+        reasons = [(one["reason"], one["seq"]) for one in pages]
+    # Whoever meets it again reads what it was the last time.
+    assert all(said in pages[-1]["text"]["en"]["body"] for said in ("mari", "a bad release", "we went back"))
     assert (again.id, again.reopened, again.state) == (alert.id, 1, AlertState.FIRING)
     assert reasons == [("first", 1), ("resolved", 2), ("reopened", 3)]
     assert (await response(database, alert)).resolved_by is None

@@ -15,8 +15,10 @@ from structlog.testing import capture_logs
 from listener.alerts.oncall.calendar import Calendar
 from listener.alerts.oncall.links import Signer
 from listener.alerts.oncall.policy import Policy, ReceiverKind
+from listener.alerts.oncall.say import Target
 from listener.alerts.receivers.base import Resender
 from listener.alerts.wire import schemas
+from listener.alerts.wire.findings import AnswerFindings
 from listener.app import App
 from listener.app.telling import Reach, Wake, acting_of
 from listener.config import Settings
@@ -27,7 +29,8 @@ from listener.errors import DeliveryError
 from listener.pipeline import deliver, tell
 from listener.pipeline.resend import resend
 from listener.pipeline.watchdog import LOOKS_MISSED, bark
-from listener.store import Database, actions, silences
+from listener.store import Database, actions, events, silences
+from tests.integration.test_pipeline_mend import spoil
 from tests.mentions import NOW
 from tests.mosquitto import until
 from tests.promises.wired import rows
@@ -38,9 +41,22 @@ KINDS = {name: ReceiverKind() for name in ("inbox", "forgetful")}
 WATCHDOG = WatchdogOptions(receivers=("inbox", "phone"), every_minutes=5)
 
 
-async def barked(at: Bench, evaluated_at: datetime | None = None, *, options: WatchdogOptions = WATCHDOG) -> int:
-    looked_at = evaluated_at or at.clock[0]
-    return await bark(at.parts, options, instance="one", evaluated_at=looked_at, tick_secs=60.0)
+async def barked(
+    at: Bench,
+    evaluated_at: datetime | None = None,
+    told_at: datetime | None = None,
+    *,
+    options: WatchdogOptions = WATCHDOG,
+    tick_secs: float = 60.0,
+) -> int:
+    return await bark(
+        at.parts,
+        options,
+        instance="one",
+        evaluated_at=evaluated_at or at.clock[0],
+        told_at=told_at or at.clock[0],
+        tick_secs=tick_secs,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ watchdog
@@ -65,7 +81,7 @@ async def test_the_sign_that_all_is_well_goes_to_each_of_its_receivers_every_tim
 
 
 async def test_while_one_waits_there_is_no_second_for_that_receiver(database: Database) -> None:
-    """After a night away one of them is enough; the others get theirs meanwhile."""
+    """After a night away one of them is enough, and not one of last night; the others get theirs meanwhile."""
     async with bench(database) as at:
         phone = Inbox(connected=False)
         at.parts = replace(at.parts, receivers={**at.parts.receivers, "phone": phone})
@@ -76,6 +92,9 @@ async def test_while_one_waits_there_is_no_second_for_that_receiver(database: Da
                 await deliver(at.parts, name)
             at.clock[0] += 5 * MINUTE
         phone.connected = True
+        await deliver(at.parts, "phone")
+        assert phone.taken == []  # what was well an hour ago says nothing
+        assert await barked(at) == 2
         await deliver(at.parts, "phone")
     assert due == [2, *[1] * 11]
     assert (len(at.inbox.taken), len(phone.taken)) == (12, 1)
@@ -94,10 +113,30 @@ async def test_it_is_silent_when_the_rules_have_stopped_looking(
     assert len(silent) == (signs == 0)
 
 
-async def test_before_the_first_look_it_neither_says_that_all_is_well_nor_that_it_is_not(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("tick_secs", "late_secs", "signs"),
+    [(60.0, 300, 2), (60.0, 301, 0), (1.0, 60, 2), (1.0, 61, 0)],  # five ticks, a minute at least
+)
+async def test_it_is_silent_when_nobody_is_told_any_more(
+    database: Database, tick_secs: float, late_secs: int, signs: int
+) -> None:
     async with bench(database) as at:
         with capture_logs() as log:
-            assert await bark(at.parts, WATCHDOG, instance="one", evaluated_at=None, tick_secs=60.0) == 0
+            told_at = NOW - late_secs * SECOND
+            assert await barked(at, told_at=told_at, tick_secs=tick_secs) == signs
+    silent = [line["told_at"] for line in log if line["event"] == "watchdog.silent"]
+    assert silent == ([] if signs else [told_at.isoformat()])
+
+
+@pytest.mark.parametrize(("evaluated_at", "told_at"), [(None, None), (None, NOW), (NOW, None)])
+async def test_before_the_first_look_it_neither_says_that_all_is_well_nor_that_it_is_not(
+    database: Database, evaluated_at: datetime | None, told_at: datetime | None
+) -> None:
+    """Nor before it was first decided who is told."""
+    async with bench(database) as at:
+        times = {"evaluated_at": evaluated_at, "told_at": told_at}
+        with capture_logs() as log:
+            assert await bark(at.parts, WATCHDOG, instance="one", tick_secs=60.0, **times) == 0
     assert log == []
 
 
@@ -185,6 +224,11 @@ async def test_what_is_held_back_is_not_told_that_way_either(database: Database)
 
 async def resent(at: Bench, forgetful: Forgetful) -> list[tuple[int, str]]:
     """The number and the severity of what is told again."""
+    return [(one["seq"], one["severity"]) for one in await payloads(at, forgetful)]
+
+
+async def payloads(at: Bench, forgetful: Forgetful) -> list[Frozen]:
+    """What is told again, what fires first."""
     said: list[Frozen] = []
 
     async def keep(firing: Sequence[Frozen], ended: Sequence[Frozen]) -> None:
@@ -192,7 +236,45 @@ async def resent(at: Bench, forgetful: Forgetful) -> list[tuple[int, str]]:
 
     forgetful.resend = keep  # type: ignore[method-assign]
     await resend(at.parts, "forgetful", forgetful)
-    return [(one["seq"], one["severity"]) for one in said]
+    return said
+
+
+async def test_with_what_is_told_again_comes_how_to_answer_it(database: Database) -> None:
+    """The links of the first message would be gone a minute later, else."""
+
+    def answer(target: Target, now: datetime) -> AnswerFindings:
+        over = ", over" if target.over else ""
+        links = {"ack": f"https://l/{target.id}/{target.seq}/{target.receiver}{over}/{now:%H:%M}"}
+        return AnswerFindings(seq=target.seq, topic="", links=links)
+
+    async with bench(database) as at:
+        forgetful = with_forgetful(at)
+        at.parts = replace(at.parts, answer=answer)
+        one, other = await decided(at, "bolt", "wolt")
+        await tell(at.parts)
+        await ended(at, other)
+        await tell(at.parts)
+        at.clock[0] += MINUTE
+        said = [one["answer"] for one in await payloads(at, forgetful)]
+    assert said == [
+        {"seq": 1, "topic": "", "links": {"ack": f"https://l/{one.id}/1/forgetful/12:03"}},
+        {"seq": 2, "topic": "", "links": {"ack": f"https://l/{other.id}/2/forgetful, over/12:03"}},
+    ]
+
+
+@pytest.mark.parametrize(("also_alert", "brands"), [(False, {"bolt", "wolt"}), (True, {"wolt"})])
+async def test_what_cannot_be_read_keeps_nothing_else_from_being_told_again(
+    database: Database, also_alert: bool, brands: set[str]
+) -> None:
+    async with bench(database) as at:
+        forgetful = with_forgetful(at)
+        (one, _) = await decided(at, "bolt", "wolt")
+        await tell(at.parts)
+        await spoil(database, one, also_alert=also_alert)
+        with capture_logs() as log:
+            await resend(at.parts, "forgetful", forgetful)
+    assert forgetful.heard == [(brands, set())]
+    assert [line["alert"] for line in log] == ([one.id] if also_alert else [])
 
 
 async def test_one_that_cannot_be_told_again_is_told_the_next_time(database: Database) -> None:
@@ -257,6 +339,59 @@ async def test_the_first_sign_comes_with_the_first_look_and_not_five_minutes_lat
                 await until(lambda: said(at, "watchdog"))
         assert len(said(at, "watchdog")) == 1
     assert not [line for line in log if line["log_level"] in {"error", "warning"}]
+
+
+async def test_the_sign_stops_while_nobody_is_told_though_the_rules_look(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.model_validate({"watchdog": {"receivers": ["inbox"], "every_minutes": 5}})
+    async with bench(database) as at:
+        daemon = daemon_of(at, settings)
+        told_at = at.parts.metrics.registry.get_sample_value
+        signs = []
+        with capture_logs() as log:
+            for minute in range(40):
+                with monkeypatch.context() as patched:
+                    if 10 <= minute < 30:
+                        patched.setattr(events, "anything", away)
+                        patched.setattr(events, "waiting", away)
+                    for one in (daemon.evaluation, daemon.telling):
+                        await one.once()
+                if minute % 5 == 0:
+                    await stage(daemon, "watchdog").once()
+                    await deliver(at.parts, "inbox")
+                    signs.append(len(said(at, "watchdog")))
+                at.clock[0] += MINUTE
+        assert told_at("listener_last_tell_timestamp_seconds") == (NOW + 39 * MINUTE).timestamp()
+    assert signs == [1, 2, 3, 3, 3, 3, 4, 5]
+    assert [line["event"] for line in log].count("watchdog.silent") == 3
+
+
+async def away(*_: Any, **__: Any) -> Any:
+    """A bug in what tells."""
+    raise ZeroDivisionError("a bug about all events")
+
+
+async def test_the_first_sign_waits_until_it_was_decided_who_is_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.model_validate({"watchdog": {"receivers": ["inbox"], "every_minutes": 5}})
+    async with bench(database) as at:
+        daemon = daemon_of(at, settings)
+        watching = stage(daemon, "watchdog")
+        with monkeypatch.context() as patched, capture_logs():
+            patched.setattr(events, "waiting", away)
+            await daemon.telling.once()
+            await daemon.evaluation.once()
+            await watching.once()
+            await deliver(at.parts, "inbox")
+        assert said(at, "watchdog") == []
+        watching.wake.clear()
+        await daemon.telling.once()
+        assert watching.wake.is_set()
+        await watching.once()
+        await deliver(at.parts, "inbox")
+    assert len(said(at, "watchdog")) == 1
 
 
 async def test_what_is_decided_is_told_and_an_answer_is_done_without_waiting(database: Database) -> None:

@@ -1,8 +1,9 @@
 """What is handed to receivers over real databases: in order, at least once, and nothing that is no news any more."""
 
 import asyncio
+import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -13,14 +14,15 @@ from structlog.testing import capture_logs
 from listener.alerts.oncall.policy import Policy, ReceiverKind
 from listener.alerts.wire import schemas
 from listener.config.oncall import Escalation, Route
-from listener.domain import Notification, Reason, Severity
+from listener.domain import SEVERAL, Act, Alert, Bundle, Member, Notification, Reason, Severity
 from listener.errors import DeliveryError
-from listener.pipeline import deliver, tell
-from listener.pipeline.deliver import DELIVER_LEASE_SECS, RETRY_SECS
-from listener.store import Database, outbox
+from listener.pipeline import Parts, deliver, tell
+from listener.pipeline.deliver import ANSWERED, CUT_SECS, LEASE_SECS, RETRY_SECS, UNKNOWN
+from listener.pipeline.turns import Turns
+from listener.store import Database, outbox, responses
 from tests.mentions import NOW
 from tests.promises.wired import rows
-from tests.running import HOUR, MINUTE, Bench, Inbox, bench, decided, ended, told, worsened
+from tests.running import HOUR, MINUTE, Bench, Inbox, answered, bench, decided, ended, told, worsened
 
 SECOND = timedelta(seconds=1)
 TICKET = {"severity": Severity.WARNING}
@@ -42,6 +44,24 @@ class Flaky(Inbox):
         self.tried.append(notification.brand)
         if notification.brand in self.refused or "all" in self.refused:
             raise self.error
+        self.taken.append(notification)
+
+
+class Slow(Inbox):
+    """A receiver that takes its time, in which it may be killed, or another daemon may look what waits."""
+
+    def __init__(self, at: Bench, *, takes_secs: float) -> None:
+        super().__init__()
+        self.at, self.longest_secs = at, takes_secs
+        self.dies = False
+        self.meanwhile: Parts | None = None
+
+    async def deliver(self, notification: Notification) -> None:
+        if self.dies:
+            raise asyncio.CancelledError
+        self.at.clock[0] += timedelta(seconds=self.longest_secs)
+        if self.meanwhile is not None:
+            await deliver(self.meanwhile, "inbox")
         self.taken.append(notification)
 
 
@@ -115,8 +135,8 @@ async def test_attempts_are_made_less_and_less_often(database: Database) -> None
     assert [line["event"] for line in log] == ["notification.delayed"]  # once, not at each attempt
 
 
-@pytest.mark.parametrize(("asked_secs", "waits"), [(None, 1), (0.2, 1), (90, 90)])
-async def test_a_receiver_is_left_alone_for_as_long_as_it_asks(
+@pytest.mark.parametrize(("asked_secs", "waits"), [(None, 1), (0.2, 1), (90, 90), (604_800, 300)])
+async def test_a_receiver_is_left_alone_for_as_long_as_it_asks_but_no_longer_than_five_minutes(
     database: Database, asked_secs: float | None, waits: int
 ) -> None:
     async with bench(database) as at:
@@ -151,18 +171,45 @@ async def test_what_is_refused_for_good_is_given_up_and_what_follows_is_told(dat
     assert [(line["receiver"], line["log_level"]) for line in died] == [("inbox", "error")]
 
 
+async def claimed(database: Database, now: datetime, *, lease_secs: float = 20.0) -> Notification | None:
+    """What a daemon takes that has just read what waits."""
+    row = Turns(await outbox.waiting(database, "inbox")).take(now)
+    return None if row is None else await outbox.claim(database, row, now=now, lease_secs=lease_secs)
+
+
 async def test_a_claim_whose_owner_died_is_taken_again_after_its_lease(database: Database) -> None:
     async with bench(database) as at:
-        inbox = flaky(at)
+        inbox = Slow(at, takes_secs=60.0)
+        with_inboxes(at, inbox=inbox)
         await decided(at, "bolt")
         await tell(at.parts)
-        claimed = await outbox.due(database, "inbox", now=NOW, lease_secs=DELIVER_LEASE_SECS, limit=1)
-        assert len(claimed) == 1
-        at.clock[0] += timedelta(seconds=DELIVER_LEASE_SECS - 1)
+        inbox.dies = True
+        with pytest.raises(asyncio.CancelledError):
+            await deliver(at.parts, "inbox")
+        inbox.dies = False
+        at.clock[0] = NOW + timedelta(seconds=60.0 + LEASE_SECS - 1)
         assert await deliver(at.parts, "inbox") == 0
         at.clock[0] += SECOND
         assert await deliver(at.parts, "inbox") == 1
-    assert [one.id for one in inbox.taken] == [claimed[0].id]
+    assert len(inbox.taken) == 1
+
+
+@pytest.mark.parametrize("longest_secs", [10.0, 60.0, 125.0])
+async def test_what_a_slow_receiver_is_being_told_no_other_daemon_takes(
+    database: Database, longest_secs: float
+) -> None:
+    async with bench(database) as at:
+        slow, other = Slow(at, takes_secs=longest_secs), Inbox()
+        with_inboxes(at, inbox=slow)
+        slow.meanwhile = replace(at.parts, receivers={"inbox": other})
+        (one,) = await decided(at, "bolt", **TICKET)
+        await tell(at.parts)
+        await worsened(at, one)
+        await tell(at.parts)
+        await deliver(at.parts, "inbox")
+        assert other.taken == []
+        await everything(at)
+    assert reasons(slow) == [("bolt", "first"), ("bolt", "worsened")]
 
 
 async def test_two_daemons_never_hand_over_two_of_one_brand_at_the_same_time(database_url: str) -> None:
@@ -179,22 +226,125 @@ async def test_two_daemons_never_hand_over_two_of_one_brand_at_the_same_time(dat
                 at.clock[0] += HOUR
             taken: list[Notification] = []
             now = at.clock[0]
-            for _ in range(15):
-                claims = await asyncio.gather(
-                    *(outbox.due(one, "inbox", now=now, lease_secs=20.0, limit=1) for one in databases)
-                )
-                found = [one for some in claims for one in some]
-                assert len({one.brand for one in found}) == len(found), "two of one brand are on their way"
+            while await outbox.waiting(databases[0], "inbox"):
+                claims = await asyncio.gather(*(claimed(one, now) for one in databases))
+                found = [one for one in claims if one is not None]
+                assert len({one.brand for one in found}) == len(found) > 0, "two of one brand are on their way"
                 taken += found
                 for claim in found:
                     await outbox.sent(databases[0], claim, now=now)
             order: dict[str, list[int]] = {}
             for claim in taken:
                 order.setdefault(claim.brand, []).append(claim.seq)
+        assert len(order) == 15
         assert set(map(tuple, order.values())) == {(1, 2)}
     finally:
         for one_database in databases:
             await one_database.close()
+
+
+async def test_a_worse_level_does_not_overtake_the_message_about_several_that_named_the_alert(
+    database: Database,
+) -> None:
+    async with bench(database) as at:
+        inbox = flaky(at, "*")
+        at.parts = replace(at.parts, limits=replace(at.parts.limits, burst=1))
+        alerts = await decided(at, "acme", "bolt", "wolt", **TICKET)
+        await tell(at.parts)
+        await everything(at)
+        (first,) = inbox.taken
+        inside = next(one for one in alerts if one.id != first.alert_id)
+        await worsened(at, inside)
+        await tell(at.parts)
+        await everything(at)
+        assert inbox.taken == [first]
+        assert await rows(database, OPEN) == [("*", "first"), (inside.brand, "worsened")]
+        inbox.refused.clear()
+        at.clock[0] += SECOND
+        await everything(at)
+    assert reasons(inbox)[1:] == [("*", "first"), (inside.brand, "worsened")]
+
+
+async def test_a_message_about_several_that_has_to_wait_holds_up_no_other_one(database: Database) -> None:
+    async with bench(database) as at:
+        inbox = flaky(at, "acme")
+        at.parts = replace(at.parts, limits=replace(at.parts.limits, burst=0))
+        (first,) = await decided(at, "acme")
+        await tell(at.parts)
+        await everything(at)
+        stuck = message_about(first.id, brand=first.brand, decided_at=at.clock[0])
+        bundles = [
+            Bundle(id=f"0b0e5f5e-0000-5000-8000-00000000000{number}", kind="storm", at=NOW, members=(member,))
+            for number, member in enumerate((Member(alert_id=first.id, seq=2), Member(alert_id="another", seq=1)))
+        ]
+        several = [message_about(one.id, brand=SEVERAL, decided_at=at.clock[0]) for one in bundles]
+        async with database.writing() as connection:
+            await responses.write_bundles(connection, database.dialect, bundles)
+            await outbox.enqueue(connection, database.dialect, [stuck, *several])
+        inbox.taken.clear()
+        await everything(at)
+    assert [one.alert_id for one in inbox.taken] == [bundles[1].id]
+
+
+def message_about(alert_id: str, *, brand: str, decided_at: datetime, **changes: Any) -> Notification:
+    """A page that waits for the inbox."""
+    values: dict[str, Any] = {
+        "seq": 7,
+        "severity": Severity.CRITICAL,
+        "receiver": "inbox",
+        "reason": Reason.FIRST,
+        "payload": {"type": "alert"},
+        "due_at": decided_at,
+    }
+    return Notification(alert_id=alert_id, brand=brand, decided_at=decided_at, **{**values, **changes})
+
+
+# -------------------------------------------------------------------------------------------- receivers that misbehave
+
+
+async def test_a_receiver_that_crashes_is_tried_again_and_leaves_a_trace_without_its_words(database: Database) -> None:
+    async with bench(database) as at:
+        inbox = flaky(at, "bolt")
+        inbox.error = ValueError("https://hooks.example/sekret")  # type: ignore[assignment]
+        (one, _) = await decided(at, "bolt", "wolt", **TICKET)
+        await tell(at.parts)
+        await worsened(at, one)
+        await tell(at.parts)
+        with capture_logs() as log:
+            await everything(at)
+        value = at.parts.metrics.registry.get_sample_value
+        assert value("listener_notifications_total", {"receiver": "inbox", "outcome": "retry"}) == 1.0
+        assert reasons(inbox) == [("wolt", "first")]
+        waiting = "SELECT attempt, error FROM notification WHERE open ORDER BY row"
+        assert await rows(database, waiting) == [(1, "crashed: ValueError"), (0, None)]
+        inbox.refused.clear()
+        at.clock[0] += SECOND
+        await everything(at)
+    assert reasons(inbox)[1:] == [("bolt", "first"), ("bolt", "worsened")]
+    (crash,) = [line for line in log if line["event"] == "receiver.crashed"]
+    assert (crash["log_level"], crash["receiver"], crash["error"]) == ("error", "inbox", "crashed: ValueError")
+    assert crash["where"][-1].startswith("test_pipeline_deliver.py:")
+    assert "sekret" not in str(log)
+
+
+async def test_an_attempt_that_never_ends_is_cut_off_while_the_claim_is_ours(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert CUT_SECS < LEASE_SECS
+    monkeypatch.setattr(sys.modules["listener.pipeline.deliver"], "CUT_SECS", 0.01)
+
+    class Endless(Inbox):
+        longest_secs = 0.01
+
+        async def deliver(self, notification: Notification) -> None:
+            await asyncio.Event().wait()
+
+    async with bench(database) as at:
+        with_inboxes(at, inbox=Endless())
+        await decided(at, "bolt")
+        await tell(at.parts)
+        assert await deliver(at.parts, "inbox") == 0
+    assert await rows(database, "SELECT attempt, error FROM notification") == [(1, "crashed: TimeoutError")]
 
 
 # ---------------------------------------------------------------------------------------------- ends without beginnings
@@ -216,6 +366,49 @@ async def test_the_end_of_what_a_receiver_never_heard_of_is_not_told(database: D
     assert reasons(inbox) == [("wolt", "first"), ("wolt", "resolved")]
     assert (await rows(database, DEAD))[-1] == ("bolt", "resolved", "its beginning was never delivered")
     assert "notification.died" not in [line["event"] for line in log]  # nobody needs to look at it
+
+
+async def called(at: Bench, *brands: str) -> tuple[Flaky, list[Alert]]:
+    """A receiver that was told of these brands, and that refuses the reminders that are due now."""
+    inbox = Flaky()
+    policy = Policy(receivers={"inbox": ReceiverKind()}, routes={}, escalations={"all": Escalation(repeat_minutes=10)})
+    at.parts = replace(at.parts, receivers={"inbox": inbox}, policy=policy)
+    alerts = await decided(at, *brands)
+    await tell(at.parts)
+    await everything(at)
+    inbox.refused.add("all")
+    at.clock[0] += 10 * MINUTE
+    await tell(at.parts)
+    await everything(at)
+    assert {reason for _, reason in await rows(at.parts.database, OPEN)} == {"repeat"}
+    inbox.refused.clear()
+    inbox.taken.clear()
+    return inbox, alerts
+
+
+@pytest.mark.parametrize("answer", [Act.ACK, Act.SNOOZE, Act.RESOLVE])
+async def test_nobody_is_called_for_what_was_answered_while_the_call_waited(database: Database, answer: Act) -> None:
+    """The reminder says that nobody has answered, and somebody has."""
+    async with bench(database) as at:
+        inbox, (alert,) = await called(at, "bolt")
+        await answered(at, alert.id, answer)
+        await tell(at.parts)
+        at.clock[0] += MINUTE
+        await everything(at)
+        assert await rows(database, DEAD) == [("bolt", "repeat", ANSWERED)]
+    assert reasons(inbox) == ([("bolt", "resolved")] if answer is Act.RESOLVE else [])
+
+
+@pytest.mark.parametrize("left", [0, 1])
+async def test_a_call_for_several_is_made_while_one_of_them_waits_for_somebody(database: Database, left: int) -> None:
+    async with bench(database) as at:
+        inbox, alerts = await called(at, *names(8))
+        for alert in alerts[: len(alerts) - left]:
+            await answered(at, alert.id)
+        at.clock[0] += MINUTE
+        await everything(at)
+        given_up = [reason for _, _, reason in await rows(database, DEAD)]
+    assert (set(given_up), len(given_up), len(inbox.taken)) == ({ANSWERED}, 6 - left, left)
 
 
 async def test_each_receiver_is_told_the_end_of_what_it_was_told_itself(database: Database) -> None:
@@ -452,6 +645,84 @@ async def test_what_fires_still_asks_for_somebody_when_the_receiver_is_back(data
     assert taken == [("digest", 0), ("repeat", 1)]
 
 
+async def test_what_becomes_too_old_while_a_backlog_drains_is_named_in_the_digest(database: Database) -> None:
+    """Five pages are a few seconds from their end when the receiver is back, which takes one in two seconds."""
+    async with bench(database) as at:
+        slow = Slow(at, takes_secs=2.0)
+        with_inboxes(at, inbox=slow)
+        at.parts = replace(at.parts, limits=replace(at.parts.limits, burst=9))
+        await decided(at, *names(5))
+        await tell(at.parts)
+        at.clock[0] += 24 * HOUR - 4 * SECOND
+        await everything(at)
+        taken = [one.brand for one in slow.taken if one.brand != "*"]
+        assert 1 <= len(taken) <= 2
+        (digest,) = missed(slow)
+        assert sorted([*taken, *named(digest)]) == names(5)
+        assert await rows(database, "SELECT error FROM notification WHERE dead_at IS NOT NULL") == [
+            ("too old to be news; named in a digest",)
+        ] * (5 - len(taken))
+
+
+@pytest.mark.parametrize("left", [timedelta(), SECOND / 2])
+async def test_what_a_receiver_refuses_since_it_is_too_old_is_named_in_the_digest(
+    database: Database, left: timedelta
+) -> None:
+    """It was news when we looked, and none when the receiver did."""
+    async with bench(database) as at:
+        inbox = flaky(at)
+        await decided(at, "bolt")
+        await tell(at.parts)
+        at.clock[0] += 24 * HOUR - SECOND
+
+        async def deliver_late(notification: Notification) -> None:
+            at.clock[0] = max(at.clock[0], NOW + 24 * HOUR - left)
+            if notification.brand != "*":
+                raise DeliveryError("too old to page anybody", retryable=False)
+            inbox.taken.append(notification)
+
+        inbox.deliver = deliver_late  # type: ignore[method-assign]
+        with capture_logs() as log:
+            await everything(at)
+            at.clock[0] += MINUTE
+            await everything(at)
+    assert [named(one) for one in missed(inbox)] == [{"bolt": "firing"}]
+    assert "notification.died" not in [line["event"] for line in log]
+
+
+def sign(at: Bench, *, every_secs: int = 300) -> Notification:
+    """The watchdog's, that all is well now."""
+    return message_about(
+        "0b0e5f5e-0000-5000-8000-000000000000",
+        brand="",
+        decided_at=at.clock[0],
+        severity=Severity.INFO,
+        reason=Reason.WATCHDOG,
+        payload={"type": "watchdog", "every_secs": every_secs},
+    )
+
+
+@pytest.mark.parametrize(("minutes", "taken"), [(9, 1), (10, 1), (11, 0), (230, 0)])
+async def test_nobody_is_told_late_that_all_was_well(database: Database, minutes: int, taken: int) -> None:
+    """The receiver is back after two signs should have come: what it hears then is the next one."""
+    async with bench(database) as at:
+        inbox = flaky(at, "")
+        async with database.writing() as connection:
+            await outbox.enqueue(connection, database.dialect, [sign(at)])
+        await deliver(at.parts, "inbox")
+        inbox.refused.clear()
+        at.clock[0] += minutes * MINUTE
+        await everything(at)
+        assert len(inbox.taken) == taken
+        value = at.parts.metrics.registry.get_sample_value
+        assert value("listener_notifications_total", {"receiver": "inbox", "outcome": "expired"}) == (
+            None if taken else 1.0
+        )
+    late = [] if taken else [("", "watchdog", "too late to say that all is well")]
+    assert await rows(database, DEAD) == late
+    assert await rows(database, OPEN) == []
+
+
 async def test_what_is_no_alert_is_not_named_when_it_is_too_old(database: Database) -> None:
     async with bench(database) as at:
         inbox = flaky(at)
@@ -487,3 +758,73 @@ async def test_how_much_waits_and_since_when_can_be_measured(database: Database)
         at.clock[0] += MINUTE
         await everything(at)
         assert (value("listener_outbox_depth"), value("listener_outbox_oldest_seconds")) == (0.0, 0.0)
+
+
+async def test_how_much_waits_is_said_while_a_receiver_lets_every_attempt_time_out(database: Database) -> None:
+    """It returns within some seconds and one attempt, however much waits."""
+    async with bench(database) as at:
+
+        class Silent(Inbox):
+            async def deliver(self, notification: Notification) -> None:
+                at.clock[0] += 10 * SECOND
+                raise DeliveryError("no answer within 10 s", retryable=True)
+
+        with_inboxes(at, inbox=Silent())
+        at.parts = replace(at.parts, limits=replace(at.parts.limits, burst=20))
+        await decided(at, *names(12))
+        await tell(at.parts)
+        value = at.parts.metrics.registry.get_sample_value
+        for _ in range(30):
+            before = at.clock[0]
+            await deliver(at.parts, "inbox")
+            assert at.clock[0] - before <= 15 * SECOND
+            assert value("listener_outbox_depth") == 12.0
+            assert value("listener_outbox_oldest_seconds") == (at.clock[0] - NOW).total_seconds()
+
+
+# ------------------------------------------------------------------------------------------ receivers that are no more
+
+
+async def test_what_waits_for_a_receiver_that_is_not_configured_any_more_is_given_up(database: Database) -> None:
+    async with bench(database) as at:
+        gone, stays = Flaky("all"), Inbox()
+        with_inboxes(at, gone=gone, stays=stays)
+        await decided(at, "bolt", "wolt")
+        await tell(at.parts)
+        for name in ("gone", "stays"):
+            await deliver(at.parts, name)
+        with_inboxes(at, stays=stays)
+        value = at.parts.metrics.registry.get_sample_value
+        at.clock[0] += UNKNOWN
+        await deliver(at.parts, "stays")
+        assert value("listener_outbox_depth") == 2.0, "it waits for its next attempt: another daemon may know it"
+        at.clock[0] += 2 * SECOND
+        with capture_logs() as log:
+            await deliver(at.parts, "stays")
+            await deliver(at.parts, "stays")
+        assert (value("listener_outbox_depth"), value("listener_outbox_oldest_seconds")) == (0.0, 0.0)
+        assert value("listener_notifications_total", {"receiver": "gone", "outcome": "dead"}) == 2.0
+    assert (
+        await rows(database, "SELECT receiver, error FROM notification WHERE dead_at IS NOT NULL")
+        == [("gone", "not configured any more")] * 2
+    )
+    abandoned = [line for line in log if line["event"] == "notifications.abandoned"]
+    assert [(line["receiver"], line["count"]) for line in abandoned] == [("gone", 2)]
+    assert len(stays.taken) == 2
+
+
+async def test_what_another_daemon_tries_to_tell_its_own_receiver_is_left_to_it(database: Database) -> None:
+    """Of two daemons one has a newer configuration: what waits for the new receiver is not the older one's to end."""
+    async with bench(database) as at:
+        fails, ours = Flaky("all"), Inbox()
+        with_inboxes(at, new=fails, ours=ours)
+        newer = at.parts
+        await decided(at, "bolt")
+        await tell(newer)
+        older = replace(newer, receivers={"ours": ours})
+        for _ in range(60):
+            await deliver(newer, "new")
+            await deliver(older, "ours")
+            at.clock[0] += 61 * SECOND
+        fails.refused.clear()
+        assert await deliver(newer, "new") == 1

@@ -17,14 +17,14 @@ from listener.alerts.wire import schemas
 from listener.app.telling import Answers, Reach, signer_of
 from listener.config import Settings
 from listener.config.oncall import Escalation, Maintenance, Person, QuietHours, Route, Schedule, Step
-from listener.domain import SEVERAL, Act, Severity, Silence
+from listener.domain import SEVERAL, Act, Outcome, Severity, Silence
 from listener.pipeline import evaluate, tell
 from listener.pipeline.dispatch import HELD_SECS
-from listener.store import Database, settings, silences
+from listener.store import Database, responses, settings, silences
 from tests.integration.test_kill_points import Killed, Mortal, Reaper
 from tests.mentions import NOW
 from tests.promises.wired import rows
-from tests.running import HOUR, MINUTE, Bench, bench, decided, ended, told, turned, worsened
+from tests.running import HOUR, MINUTE, Bench, answered, bench, decided, ended, told, turned, worsened
 
 OPEN = "SELECT count(*) FROM event WHERE open"
 HOLDS = "SELECT hold FROM event WHERE open ORDER BY row"
@@ -211,6 +211,45 @@ async def test_what_is_held_is_told_with_what_is_new_of_the_same_alert_without_w
     assert await rows(database, OUTCOMES) == [("superseded",), ("told",)]
 
 
+async def test_nobody_is_woken_for_a_page_that_somebody_answered_while_it_was_silenced(database: Database) -> None:
+    async with bench(database) as at:
+        await silences.put(database, silence(at, minutes=60))
+        (one,) = await decided(at, "bolt")
+        assert await told(at) == []
+        at.clock[0] += MINUTE
+        assert (await answered(at, one.id)).outcome is Outcome.DONE
+        at.clock[0] += HOUR
+        (digest,) = valid(await told(at))
+        assert (digest["kind"], digest["severity"], digest["answer"]) == ("held", "info", None)
+        kept = (await responses.of(database, [one.id]))[one.id]
+        assert (kept.acked_by, kept.told_seq, kept.next_at) == ("mari", 1, NOW + MINUTE + 24 * HOUR)
+        at.clock[0] += 22 * HOUR
+        assert len(await told(at)) == 1
+        at.clock[0] += HOUR
+        assert [one.get("reason") for one in await told(at)] == [None, "repeat"]
+    assert await rows(database, OUTCOMES) == [("bundled",)]
+
+
+async def test_what_a_digest_of_held_news_names_can_be_answered_by_its_id_though_it_asks_for_nothing(
+    database: Database,
+) -> None:
+    """Each alert as the digest named it: the number that comes with the digest's own id says nothing."""
+    async with bench(database) as at:
+        await silences.put(database, silence(at, minutes=60, brand=None))
+        bolt, wolt = await decided(at, "bolt", "wolt", severity=Severity.WARNING)
+        assert await told(at) == []
+        at.clock[0] += HOUR
+        (digest,) = await told(at)
+        assert (digest["kind"], digest["answer"]) == ("held", None)
+        at.clock[0] += MINUTE
+        await worsened(at, wolt)
+        found = await answered(at, digest["bundle_id"], seq=777)
+        assert found.outcome is Outcome.DONE
+        assert found.explanation.startswith("done for 1 of 2 alerts; 1 refused")
+        kept = await responses.of(database, [bolt.id, wolt.id])
+        assert [kept[one.id].acked_by for one in (bolt, wolt)] == ["mari", None]
+
+
 async def test_quiet_hours_hold_tickets_for_one_digest_and_what_is_over_by_then_is_in_it(database: Database) -> None:
     async with bench(database) as at:
         with_policy(at, quiet_hours={"night": QuietHours(timezone="UTC", start="12:00", end="14:00")})
@@ -281,6 +320,28 @@ async def test_how_full_the_bucket_is_outlives_the_daemon(database: Database) ->
         (bundle,) = valid(await told(after))
     assert {one["brand"] for one in bundle["alerts"]} == set(brands(3, first=100))
     assert await rows(database, OPEN) == [(0,)]
+
+
+async def test_what_became_worse_in_a_storm_is_told_before_anybody_is_reminded_of_it(database: Database) -> None:
+    """The reminder of the ticket is due in a round that does not look at what is held."""
+    async with bench(database) as at:
+        tickets = Escalation(severities=(Severity.WARNING,), repeat_minutes=2)
+        with_policy(at, escalations={"tickets": tickets, "pages": Escalation(repeat_minutes=30)})
+        (one,) = await decided(at, "bolt", severity=Severity.WARNING)
+        assert len(await told(at)) == 1
+        at.clock[0] += MINUTE
+        await decided(at, *brands(10))
+        assert len(await told(at)) == 7
+        at.clock[0] += timedelta(seconds=10)
+        await worsened(at, one)
+        for seconds in (10, 290, 301):  # the last of these does not look at what is held
+            at.clock[0] = NOW + MINUTE + timedelta(seconds=seconds)
+            assert len(await told(at)) == 7
+        assert await rows(database, HOLDS) == [("storm",)]
+        at.clock[0] += timedelta(seconds=5)
+        assert len(await told(at)) == 8
+    sent = await rows(database, "SELECT seq, repeat, reason FROM notification WHERE brand = 'bolt' ORDER BY row")
+    assert sent == [(1, 0, "first"), (2, 0, "worsened")]
 
 
 async def test_pages_tickets_and_ends_have_a_bucket_each(database: Database) -> None:

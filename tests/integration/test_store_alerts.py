@@ -1,16 +1,30 @@
 """Decisions and the outbox on real databases: one commit, told in order per brand."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.event import listen, remove
 
 from listener import tables
 from listener.alerts.oncall.events import event_of
-from listener.domain import Alert, AlertState, Event, Evidence, Notification, Reason, Resolution
-from listener.store import Database, alerts, events, mentions, outbox, votes
+from listener.domain import (
+    SEVERAL,
+    Alert,
+    AlertState,
+    Bundle,
+    Event,
+    Evidence,
+    Member,
+    Notification,
+    Reason,
+    Resolution,
+)
+from listener.pipeline.turns import Turns
+from listener.store import Database, alerts, events, mentions, outbox, responses, votes
 from listener.store.sources import SourceState
 from listener.store.votes import Change, Kept
 from tests import alerting
@@ -69,8 +83,13 @@ async def count(database: Database, table: str) -> int:
         return int((await connection.execute(chosen)).scalar_one())
 
 
-async def taken(database: Database, *, now: datetime = NOW, limit: int = 10) -> list[Notification]:
-    return await outbox.due(database, "mqtt", now=now, lease_secs=30, limit=limit)
+async def taken(database: Database, *, now: datetime = NOW) -> list[Notification]:
+    """All that can be taken at one time, as ``deliver`` takes it."""
+    turns = Turns(await outbox.waiting(database, "mqtt"))
+    found = []
+    while (row := turns.take(now)) is not None:
+        found.append(await outbox.claim(database, row, now=now, lease_secs=30))
+    return [one for one in found if one is not None]
 
 
 async def told_of(database: Database) -> list[Event]:
@@ -176,7 +195,7 @@ async def test_what_was_sent_is_not_due_again(database: Database) -> None:
     (one,) = await taken(database)
     await outbox.sent(database, one, now=NOW)
     assert await taken(database, now=NOW + timedelta(days=1)) == []
-    assert await outbox.depth(database) == (0, None)
+    assert await outbox.backlogs(database) == []
 
 
 async def test_what_is_told_of_a_brand_is_told_in_order(database: Database) -> None:
@@ -189,9 +208,103 @@ async def test_what_is_told_of_a_brand_is_told_in_order(database: Database) -> N
     await write(database, other, [due(other)])
     soon = NOW + timedelta(minutes=1)
     assert [found.brand for found in await taken(database, now=soon)] == ["wolt"]
-    later = await taken(database, now=NOW + timedelta(minutes=6))
-    assert [(found.brand, found.seq, found.attempt) for found in later][:2] == [("bolt", 1, 1), ("bolt", 2, 0)]
-    assert await outbox.depth(database) == (3, NOW)
+    later = NOW + timedelta(minutes=6)
+    told = []
+    while found := await taken(database, now=later):
+        told += [(one.brand, one.seq, one.attempt) for one in found]
+        for one in found:
+            await outbox.sent(database, one, now=later)
+    assert [one for one in told if one[0] == "bolt"] == [("bolt", 1, 1), ("bolt", 2, 0)]
+
+
+async def test_what_waits_is_counted_for_each_receiver(database: Database) -> None:
+    first, other = alert(), alert("wolt")
+    later = NOW + timedelta(minutes=1)
+    await write(database, first, [due(first), due(first, receiver="mail", at=later)])
+    await write(database, other, [due(other, at=later)])
+    (one, *_) = await taken(database)
+    assert await outbox.backlogs(database) == [
+        outbox.Backlog(receiver="mail", count=1, decided_at=later, due_at=later),
+        outbox.Backlog(receiver="mqtt", count=2, decided_at=NOW, due_at=NOW + timedelta(seconds=30)),
+    ]
+    await outbox.sent(database, one, now=NOW)
+    (_, left) = await outbox.backlogs(database)
+    assert (left.count, left.decided_at) == (1, later)
+
+
+async def test_what_waits_comes_in_order_with_the_alerts_that_it_names(database: Database) -> None:
+    first, other = alert(), alert("wolt")
+    bundle = Bundle(
+        id="0b0e5f5e-0000-5000-8000-000000000000",
+        kind="storm",
+        at=NOW,
+        members=(Member(alert_id=other.id, seq=1), Member(alert_id=first.id, seq=1), Member(alert_id=other.id, seq=2)),
+    )
+    several = replace(due(first), alert_id=bundle.id, brand=SEVERAL)
+    await write(database, first, [due(first), several, due(other, receiver="mail")])
+    async with database.writing() as connection:
+        await responses.write_bundles(connection, database.dialect, [bundle])
+    found = await outbox.waiting(database, "mqtt")
+    assert [(one.brand, sorted(one.alerts)) for one in found] == [
+        ("bolt", [first.id]),
+        (SEVERAL, sorted([first.id, other.id])),
+    ]
+
+
+async def test_an_attempt_that_outlasts_its_lease_undoes_nothing(database: Database) -> None:
+    """Somebody else has taken the message meanwhile, and it was told: the late failure is no news."""
+    fired = alert()
+    await write(database, fired, [due(fired)])
+    (slow,) = await taken(database)
+    later = NOW + timedelta(seconds=31)
+    (quick,) = await taken(database, now=later)
+    await outbox.sent(database, quick, now=later)
+    await outbox.again(database, slow, due_at=NOW, error="503")
+    await outbox.dead(database, slow, now=later, error="404")
+    async with database.writing() as connection:
+        await outbox.give_up(connection, [slow.id], now=later, error="too old")
+    async with database.reading() as connection:
+        row = (await connection.execute(select(tables.notification))).one()
+    assert (row.open, row.sent_at, row.dead_at, row.error, row.attempt) == (False, later, None, None, 1)
+
+
+async def plans(database: Database, reading: Callable[[], Awaitable[object]]) -> str:
+    """How the database finds what is read."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
+        asked.append((statement, values))
+
+    listen(database.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        await reading()
+    finally:
+        remove(database.engine.sync_engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN" if database.dialect == "sqlite" else "EXPLAIN"
+    async with database.reading() as connection:
+        found = [
+            str(row[-1])
+            for statement, values in asked
+            if statement.startswith("SELECT")
+            for row in await connection.exec_driver_sql(f"{explain} {statement}", values)
+        ]
+    return "\n".join(found)
+
+
+async def test_the_outbox_is_read_by_its_index_however_much_was_sent(database: Database) -> None:
+    sent = [replace(due(alert()), seq=seq) for seq in range(1, 3001)]
+    await write(database, alert(), sent)
+    async with database.writing() as connection:
+        await outbox.give_up(connection, [one.id for one in sent], now=NOW, error="was told")
+        await outbox.enqueue(connection, database.dialect, [replace(due(alert()), seq=seq) for seq in (3001, 3002)])
+        await outbox.enqueue(connection, database.dialect, [replace(due(alert()), seq=3003, brand=SEVERAL)])
+        await connection.execute(text("ANALYZE notification"))
+    for reading in (lambda: outbox.waiting(database, "mqtt"), lambda: outbox.backlogs(database)):
+        plan = await plans(database, reading)
+        assert "ix_notification_open" in plan
+        for line in plan.splitlines():
+            assert "Seq Scan on notification" not in line
+            assert "SCAN notification" not in line or "ix_notification_open" in line
 
 
 async def test_the_dead_stay_on_record(database: Database) -> None:

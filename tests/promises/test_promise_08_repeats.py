@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from listener.alerts.oncall.respond import respond
+from listener.config.oncall import Escalation, Person, Route, Step
 from listener.domain import Act, Action, Reason, Severity, Via
 from tests.alerting import alert
-from tests.oncall import MINUTE, World, told
+from tests.oncall import MINUTE, World, policy, told
 
 HALF = timedelta(minutes=30)
 
@@ -76,3 +77,28 @@ def test_promise_08_a_snooze_ends_in_a_reminder() -> None:
     acked(world, Act.SNOOZE, seq=1, severity=Severity.CRITICAL, minutes=120)
     assert world.round(timedelta(minutes=119)).messages == []
     assert told(world.round(MINUTE)) == [("mqtt", "repeat", "acme")]
+
+
+def test_promise_08_a_telephone_that_is_away_does_not_keep_the_next_one_from_being_asked() -> None:
+    """Mari's webhook fails from the first message on: the chain goes on without her, and she is asked when it works."""
+    steps = (Step(to=("mari",), after_minutes=10), Step(to=("boss",), after_minutes=30))
+    world = World(
+        policy(
+            "phone",
+            "boss",
+            routes={"pages": Route(receivers=("phone",))},
+            escalations={"pages": Escalation(steps=steps)},
+            people={"mari": Person(title="Mari", receivers=("phone",))},
+        )
+    )
+    world.fire("acme")
+    assert told(world.round()) == [("phone", "first", "acme")]
+    world.pending = {world.response().alert_id: frozenset({"phone"})}
+    asked = [(minute, *one) for minute in range(1, 91) for one in told(world.round(MINUTE))]
+    assert asked == [
+        (30, "boss", "escalated", "acme"),
+        (60, "boss", "repeat", "acme"),
+        (90, "boss", "repeat", "acme"),
+    ]
+    world.pending = {}
+    assert told(world.round(HALF)) == [("phone", "repeat", "acme"), ("boss", "repeat", "acme")]

@@ -12,7 +12,8 @@ import pytest
 from listener.alerts.oncall.hours import quiet, quiet_until_at
 from listener.alerts.oncall.policy import Policy
 from listener.config.oncall import WEEKDAYS, Maintenance, QuietHours
-from listener.domain import Hold, Severity, Silence
+from listener.domain import Act, Hold, Severity, Silence
+from tests.oncall import World, bundles, policy, told
 
 MINUTE = timedelta(minutes=1)
 NIGHTS = {  # the day in whose small hours the clock is changed
@@ -139,3 +140,22 @@ def test_promise_10_a_silence_says_so_before_maintenance_and_maintenance_before_
     assert held(120 * MINUTE, silence) is None
     ends_at = policy.hold_ends_at("bolt", "deterioration", Severity.WARNING, at, [silence])
     assert ends_at == at + 120 * MINUTE
+
+
+@pytest.mark.parametrize("act", [Act.ACK, Act.ASSIGN, Act.SNOOZE])
+def test_promise_10_an_answer_given_in_quiet_hours_is_not_lost_when_they_end(act: Act) -> None:
+    """Who has seen the page on the board at night and is on it lets the others sleep; they read of it in the digest."""
+    strict = QuietHours(timezone="UTC", start="22:00", end="07:00", severities=tuple(Severity))
+    world = World(policy("mqtt", "phone", quiet_hours={"night": strict}), now=datetime(2026, 11, 20, 23, tzinfo=UTC))
+    world.fire("acme", "bolt")
+    assert world.round().messages == []
+    world.now += timedelta(hours=4)
+    world.answer(act, minutes=24 * 60)
+    found = world.round(timedelta(hours=4))
+    assert told(found) == [("mqtt", "first", "bolt"), ("phone", "first", "bolt")]
+    assert [(one.receiver, [tell.event.brand for tell in one.tells]) for one in bundles(found)] == [
+        ("mqtt", ["acme"]),
+        ("phone", ["acme"]),
+    ]
+    reminders = [one for _ in range(8) for one in told(world.round(timedelta(hours=1)))]
+    assert {brand for _, _, brand in reminders} == {"bolt"}

@@ -1,19 +1,23 @@
 """Promise 11: a storm is a handful of messages that name everybody, the worst first, and nothing leaves the store."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from jsonschema import Draft202012Validator
 from sqlalchemy import func, select
 
 from listener import tables
+from listener.alerts.oncall.drill import drill
 from listener.alerts.oncall.policy import Policy, ReceiverKind
+from listener.alerts.oncall.storm import Limits
 from listener.alerts.wire import schemas
-from listener.domain import AlertState, Event, Reason, Severity, stable_id
+from listener.config.oncall import Maintenance
+from listener.domain import AlertState, Event, Outcome, Reason, Severity, stable_id
 from listener.pipeline import deliver, tell
-from listener.store import Database, alerts, events
+from listener.store import Database, alerts, drills, events
 from tests.alerting import alert
 from tests.mentions import NOW
-from tests.running import bench
+from tests.running import MINUTE, Bench, answered, bench, decided, told
 
 BRANDS = [f"brand{number:03}" for number in range(200)]
 
@@ -100,3 +104,89 @@ async def test_promise_11_who_groups_by_itself_gets_all_of_them(database: Databa
         assert await tell(at.parts) == 20
         at.clock[0] += timedelta(minutes=1)
         assert await tell(at.parts) == 0
+
+
+async def test_promise_11_who_answers_while_a_storm_holds_a_page_back_is_not_woken_for_it(database: Database) -> None:
+    async with bench(database) as at:
+        await decided(at, *BRANDS[:10])
+        assert len(await told(at)) == 6
+        at.clock[0] += MINUTE
+        (late,) = await decided(at, "late")
+        assert len(await told(at)) == 6
+        at.clock[0] += MINUTE
+        assert (await answered(at, late.id)).outcome is Outcome.DONE
+        for _ in range(10):
+            at.clock[0] += MINUTE
+            await tell(at.parts)
+        digest = (await told(at))[6:]
+    assert [(one["kind"], [two["brand"] for two in one["alerts"]]) for one in digest] == [("held", ["late"])]
+
+
+async def test_promise_11_drills_are_marked_and_take_nothing_from_a_page(database: Database) -> None:
+    """Five drills, and then something real: it comes at once and alone, and no message tells of both."""
+    async with bench(database) as at:
+        at.parts = replace(at.parts, limits=Limits(burst=2, per_hour=10.0, update=timedelta(seconds=30)))
+        for number in range(5):
+            await drilled(at, f"drill{number}")
+        drills_told = await told(at)
+        at.clock[0] += timedelta(seconds=5)
+        await decided(at, "acme")
+        (page,) = (await told(at))[len(drills_told) :]
+        await decided(at, *BRANDS[:10])
+        await drilled(at, "drill5")
+        at.clock[0] += MINUTE
+        found = await told(at)
+    assert (page["type"], page["brand"], page["drill"]) == ("alert", "acme", False)
+    for one in found:
+        Draft202012Validator(schemas.load(one["type"])).validate(one)
+        named = [two["brand"] for two in one["alerts"]] if one["type"] == "bundle" else [one["brand"]]
+        assert {name.startswith("drill") for name in named} == {one["drill"]}
+        for language, word in (("en", "DRILL"), ("et", "ÕPPUS")):
+            assert one["text"][language]["title"].startswith(f"{word}: ") is one["drill"]
+    assert [one["type"] for one in drills_told] == ["alert", "alert", "bundle"]
+
+
+async def test_promise_11_a_drill_that_was_held_back_is_a_drill_when_it_is_told(database: Database) -> None:
+    async with bench(database) as at:
+        begins = NOW.replace(tzinfo=None)
+        release = Maintenance(timezone="UTC", start=begins, end=begins + timedelta(days=1))
+        at.parts = replace(at.parts, policy=replace(at.parts.policy, maintenance={"release": release}))
+        await drilled(at, "bolt", severity=Severity.WARNING)
+        await decided(at, "acme", severity=Severity.WARNING)
+        assert await told(at) == []
+        at.parts = replace(at.parts, policy=replace(at.parts.policy, maintenance={}))
+        at.clock[0] += MINUTE
+        real, pretended = await told(at)
+    assert [(one["kind"], one["drill"], len(one["alerts"])) for one in (real, pretended)] == [
+        ("held", False, 1),
+        ("held", True, 1),
+    ]
+    assert pretended["alerts"][0]["drill"] is True
+    assert pretended["text"]["et"]["title"].startswith("ÕPPUS: ")
+    assert "õppus" not in real["text"]["et"]["body"]
+
+
+async def test_promise_11_reminders_of_a_storm_are_few_and_no_first_page_waits_because_of_them(
+    database: Database,
+) -> None:
+    async with bench(database) as at:
+        await decided(at, *BRANDS)
+        sent = len(await told(at))
+        at.clock[0] += timedelta(minutes=29)
+        await told(at)
+        for minute in range(5):  # as many as the bucket of pages holds, while all are reminded of
+            at.clock[0] += MINUTE
+            await decided(at, f"late{minute}")
+            news = (await told(at))[sent:]
+            sent += len(news)
+            firsts = [one["brand"] for one in news if one["type"] == "alert" and one["reason"] == "first"]
+            assert firsts == [f"late{minute}"]
+            reminders = [one for one in news if one["text"]["en"]["title"].startswith("Reminder 1: ")]
+            assert len(reminders) == len(news) - 1 == (6 if minute == 0 else 0)
+        bundles = [one for one in await told(at) if one["type"] == "bundle"]
+    assert [len(one["alerts"]) for one in bundles] == [195, 195]
+
+
+async def drilled(at: Bench, brand: str, *, severity: Severity = Severity.CRITICAL) -> None:
+    alert, event = drill(brand, title=brand.title(), severity=severity, by="mari", now=at.clock[0])
+    await drills.write(at.parts.database, alert, event)

@@ -3,21 +3,23 @@
 import asyncio
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from listener.alerts.detection.rules import HighRisk
 from listener.alerts.oncall.expiry import EXPIRY_SECS
-from listener.domain import Severity
+from listener.domain import Notification, Severity
+from listener.errors import DeliveryError
 from listener.pipeline import deliver, evaluate
 from listener.store import Database
 from tests.integration.test_mqtt import subscriber
+from tests.mentions import NOW
 from tests.mosquitto import ANYBODY, PATIENCE_SECS, mosquitto, until
 from tests.promises.on_call import OnCall
-from tests.promises.wired import complaint, following, over_mqtt, receiver, rows
-from tests.running import HOUR, Bench, bench, told
+from tests.promises.wired import complaint, following, names, over_mqtt, receiver, rows
+from tests.running import HOUR, Bench, Inbox, bench, decided, told
 
 OVER, FIRES, FRESH, WORSE = BRANDS = ["brandover", "brandfires", "brandfresh", "brandworse"]
 AWAY = 25 * HOUR
@@ -130,3 +132,35 @@ async def test_promise_13_staleness_an_event_expires_at_the_broker_when_it_is_st
     left_secs = PAGE_EXPIRY.total_seconds() - 10 * 3600
     # The broker counts on from what we said, in whole seconds.
     assert left_secs - PATIENCE_SECS <= expiry_secs <= left_secs
+
+
+@dataclass
+class Hanging(Inbox):
+    """A receiver that lets every attempt run into a long time-out, until a moment."""
+
+    clock: list[datetime] = field(default_factory=list)
+    until: datetime = NOW
+
+    async def deliver(self, notification: Notification) -> None:
+        self.clock[0] += timedelta(minutes=2)
+        if self.clock[0] < self.until:
+            raise DeliveryError("no answer within 120 s", retryable=True)
+        self.taken.append(notification)
+
+
+async def test_promise_13_staleness_while_every_attempt_times_out(database: Database) -> None:
+    """There is always another attempt due: what has become history meanwhile is named in the digest all the same."""
+    async with bench(database) as plain:
+        at = following(plain, names(8))
+        hanging = Hanging(clock=at.clock, until=NOW + PAGE_EXPIRY + HOUR)
+        at = replace(at, parts=replace(at.parts, receivers={"inbox": hanging}))
+        await decided(at, *names(8))
+        await told(at)
+        at.clock[0] = NOW + PAGE_EXPIRY - HOUR
+        while at.clock[0] < hanging.until + HOUR:
+            await deliver(at.parts, "inbox")
+            at.clock[0] += timedelta(seconds=1)
+        heard = [one.payload for one in hanging.taken]
+        assert [one["kind"] for one in heard] == ["missed"]
+        assert sorted(member["brand"] for member in heard[0]["alerts"]) == names(8)
+        assert await rows(database, "SELECT count(*) FROM notification WHERE open") == [(0,)]

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import aiomqtt
@@ -10,8 +12,9 @@ from listener.alerts.wire.oncall import Command
 from listener.alerts.wire.payload import AlertPayload
 from listener.app import utc_now
 from listener.app.telling import Taken, Wake
-from listener.domain import Act
-from listener.pipeline import deliver
+from listener.domain import Act, Notification
+from listener.errors import DeliveryError
+from listener.pipeline import deliver, tell
 from listener.store import Database
 from tests.mosquitto import ANYBODY, PATIENCE_SECS, mosquitto, until
 from tests.promises.on_call import OnCall
@@ -27,7 +30,7 @@ from tests.promises.wired import (
     rows,
     staged,
 )
-from tests.running import bench
+from tests.running import Inbox, bench, decided
 
 HOUR_SECS = 3600.0
 ALERTS = 5
@@ -93,3 +96,41 @@ async def test_promise_16_latency_of_a_backlog_that_drains_in_order_per_brand(
     assert set(order) == set(brands)
     for heard in order.values():
         assert heard == sorted(heard)  # one may have come again
+
+
+class Timing(Inbox):
+    """A receiver that answers about one brand only: each attempt about another one takes ten seconds and fails."""
+
+    def __init__(self, clock: list[datetime], answers_about: str) -> None:
+        super().__init__()
+        self.clock, self.answers_about = clock, answers_about
+        self.tried: list[str] = []
+
+    async def deliver(self, notification: Notification) -> None:
+        self.tried.append(notification.brand)
+        self.connected = len(self.tried) < 100  # a test that fails is to end, too
+        if notification.brand != self.answers_about:
+            self.clock[0] += timedelta(seconds=10)
+            raise DeliveryError("no answer within 10 s", retryable=True)
+        self.taken.append(notification)
+
+
+async def test_promise_16_latency_what_is_not_taken_holds_up_nobody_else(database: Database) -> None:
+    """Twelve pages run into time-outs, so that there is always a next attempt due; a later page comes in its turn."""
+    async with bench(database) as plain:
+        at = following(plain, names(13))
+        *stuck, last = names(13)
+        inbox = Timing(at.clock, answers_about=last)
+        at = replace(at, parts=replace(at.parts, receivers={"inbox": inbox}))
+        await decided(at, *stuck)
+        await tell(at.parts)
+        for _ in range(20):
+            await deliver(at.parts, "inbox")
+        before = len(inbox.tried)
+        await decided(at, last)
+        await tell(at.parts)
+        while not inbox.taken and inbox.connected:
+            await deliver(at.parts, "inbox")
+    assert [one.brand for one in inbox.taken] == [last]
+    assert len(inbox.tried) - before <= len(stuck) + 1
+    assert set(inbox.tried[:before]) == set(stuck), "none of them is left out either"

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,21 @@ from typing import Any
 import httpx2
 import pytest
 
+from listener.alerts.oncall.policy import Policy, ReceiverKind
 from listener.alerts.receivers.alertmanager import Alertmanager, alert_name, posted
 from listener.alerts.receivers.base import Resender
+from listener.alerts.wire.findings import AnswerFindings
 from listener.domain import AlertState, Frozen, Reason, Severity
 from listener.errors import DeliveryError
+from listener.pipeline import deliver, tell
+from listener.pipeline.resend import resend
+from listener.store import Database
 from tests import alerting
 from tests.mosquitto import free_port, until
 from tests.receivers.kinds import running
 from tests.receivers.payloads import NOW, alert_json, every_kind, notification
 from tests.receivers.recording import Recording, recording
+from tests.running import bench, decided
 from tests.services import require
 
 BINARY = shutil.which("prometheus-alertmanager")
@@ -120,6 +127,25 @@ async def test_all_that_fires_is_sent_again_in_one_request(server: Recording) ->
         with pytest.raises(DeliveryError):
             await receiver.resend([alert_json()], [])
     assert [one["labels"]["brand"] for one in server.asked[0].json()] == ["acme", "other"]
+
+
+async def test_what_is_sent_again_keeps_the_links_to_answer(server: Recording, database: Database) -> None:
+    """Alertmanager takes the annotations of what came last."""
+    async with bench(database) as at, running(made(server.netloc)) as receiver:
+        assert isinstance(receiver, Resender)
+        at.parts = replace(
+            at.parts,
+            receivers={"am": receiver},
+            policy=Policy(receivers={"am": ReceiverKind(bundled=False, repeated=False)}),
+            answer=lambda target, _: AnswerFindings(seq=target.seq, topic="", links={"ack": f"https://l/{target.id}"}),
+        )
+        (alert,) = await decided(at, "bolt")
+        await tell(at.parts)
+        await deliver(at.parts, "am")
+        await resend(at.parts, "am", receiver)
+    first, again = (asked.json()[0] for asked in server.asked)
+    assert first["annotations"] == again["annotations"]
+    assert again["annotations"]["link_ack"] == again["generatorURL"] == f"https://l/{alert.id}"
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from annotated_types import Le
 from structlog.testing import capture_logs
 
 from listener import plugins
+from listener.alerts.mqtt.receiver import MqttReceiver
 from listener.alerts.receivers import registry
+from listener.alerts.receivers.base import BaseReceiver, longest_secs
 from listener.alerts.receivers.http_receiver import refusal
 from listener.config.load import load
+from listener.config.mqtt import MqttOptions
 from listener.domain import Frozen
 from listener.errors import ConfigError, DeliveryError
 from tests.mosquitto import free_port, until
@@ -21,6 +25,7 @@ from tests.receivers.kinds import ENCODED, HTTP, MARK, all_said, email, running,
 from tests.receivers.mailing import mailbox
 from tests.receivers.payloads import NOW, every_kind, notification
 from tests.receivers.recording import CHUNKS_MAX, Recording, recording
+from tests.running import Inbox
 
 SPECIAL = [*range(100, 104), *range(200, 209), 226, 299, *range(300, 309), *range(400, 432), 451, 499, *range(500, 512)]
 
@@ -173,6 +178,24 @@ async def test_estonian_arrives_as_it_was_written(server: Recording, kind: str) 
     body = server.asked[0].body
     text = body.decode() if kind == "toy" else str(server.asked[0].json())
     assert "Häire: õ" in text
+
+
+@pytest.mark.parametrize("kind", [*HTTP, "email", "mqtt"])
+async def test_each_says_how_long_one_delivery_lasts_at_most(kind: str) -> None:
+    """A daemon's claim of a message lasts longer than that, so that no other one sends it, too."""
+    if kind == "mqtt":
+        mqtt = MqttReceiver(MqttOptions(host="127.0.0.1", timeout_secs=70.0), instance="one", version="0")
+        assert longest_secs(mqtt) == 70.0
+        return
+    made = email(1, timeout_secs=70.0) if kind == "email" else HTTP[kind]("127.0.0.1:1", timeout_secs=70.0)
+    async with running(made) as receiver:
+        assert longest_secs(receiver) == (75.0 if kind == "email" else 70.0)  # a mail waits for its picture
+
+
+def test_of_one_that_does_not_say_the_longest_that_may_be_configured_counts() -> None:
+    assert longest_secs(Inbox()) == 120.0
+    (limit,) = [one for one in BaseReceiver.model_fields["timeout_secs"].metadata if isinstance(one, Le)]
+    assert limit.le == longest_secs(Inbox())
 
 
 @pytest.mark.parametrize("kind", HTTP)

@@ -3,7 +3,8 @@
 import pytest
 
 from listener.alerts.receivers.text import one_line, plain, usable_link, words
-from tests.receivers.payloads import ANSWER, alert_json, every_kind
+from listener.domain import Reason
+from tests.receivers.payloads import ANSWER, alert_json, bundle_json, every_kind
 
 
 def test_an_alert_says_what_to_read_what_to_answer_and_how() -> None:
@@ -20,6 +21,16 @@ def test_it_speaks_estonian() -> None:
     assert "Loe kõigepealt:" in text
     assert f"- Tegelen sellega: {ANSWER.links['ack']}" in text
     assert words(alert_json(), "et").title != words(alert_json(), "en").title
+
+
+def test_where_all_is_over_to_resolve_it_is_to_add_a_note() -> None:
+    over, link = alert_json(Reason.RESOLVED), "https://listener.example/act/r"
+    answer = {"seq": 2, "links": {"resolve": link}}
+    ended = {**bundle_json(), "alerts": [{**one, "state": "resolved"} for one in bundle_json()["alerts"]]}
+    mixed = {**ended, "alerts": [*ended["alerts"], bundle_json()["alerts"][0]]}
+    found = [words({**one, "answer": answer}, "en").answers[0].label for one in (over, ended, mixed, alert_json())]
+    assert found == ["Add a note", "Add a note", "It is dealt with", "It is dealt with"]
+    assert words({**over, "answer": answer}, "et").answers[0].label == "Lisa märkus"
 
 
 def test_a_language_that_a_payload_lacks_becomes_english() -> None:

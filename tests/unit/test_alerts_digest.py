@@ -46,6 +46,26 @@ def test_it_is_due_once_a_day_from_its_local_time_on_and_not_much_later(
     assert due_day(now, at="08:00", zone=TALLINN, made=made) == day
 
 
+@pytest.mark.parametrize(
+    ("utc", "made", "day"),
+    [
+        ("2026-03-02T21:49", "2026-03-01", None),
+        ("2026-03-02T21:50", "2026-03-01", date(2026, 3, 2)),
+        ("2026-03-02T22:05", "2026-03-01", date(2026, 3, 2)),  # five past midnight
+        ("2026-03-02T22:05", "2026-03-02", None),
+        ("2026-03-03T03:49", None, date(2026, 3, 2)),
+        ("2026-03-03T03:50", "2026-03-01", None),
+        ("2026-03-29T02:49", "2026-03-27", date(2026, 3, 28)),  # six hours, of which the clock skips one
+        ("2026-03-29T03:50", "2026-03-27", None),
+    ],
+)
+def test_what_was_missed_late_in_the_evening_is_made_up_for_over_midnight(
+    utc: str, made: str | None, day: date | None
+) -> None:
+    now = datetime.fromisoformat(utc).replace(tzinfo=UTC)
+    assert due_day(now, at="23:50", zone=TALLINN, made=made) == day
+
+
 def test_in_the_night_when_the_hour_is_skipped_it_still_comes_once() -> None:
     """Clocks in Tallinn jump from 3:00 to 4:00 on 29 March 2026."""
     start = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)

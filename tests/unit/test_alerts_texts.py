@@ -56,11 +56,11 @@ def test_an_alert_in_estonian() -> None:
     title, body = words(firing(), Reason.FIRST, "et")
     assert title == "KRIITILINE: Acme, kaebusi on tavalisest palju rohkem"
     for sentence in (
-        "Acme: viimase tunni jooksul räägib 60 mainimisest halvast kogemusest 60%, tavaliselt 20%, lubatud on 30%.",
+        "Acme: viimase tunni jooksul tulnud 60 mainimisest räägib halvast kogemusest 60%, tavaliselt 20%, lubatud on",
         "See algas umbes kell 11:40 UTC; häire tuli kell 12:30 UTC.",
         "Maine langes tunniga 60 punkti (45 kuni 75); piir on 8.",
         "Kuu eelarve kulub 2,0 korda lubatust kiiremini; see saab läbi 30 tunni pärast.",
-        f"Tõendite kaal on 20{SPACE}000 ühe vastu; äratab 2{SPACE}000 ühe vastu.",
+        f"Tõendite kaal on 20{SPACE}000 ühe vastu; äratab alates 2{SPACE}000 ühe vastu.",
         "Alusta lingitud mainimisest.",
         f"Kinnita käsuga `listener alerts ack {firing().id[:8]}`",
     ):
@@ -131,7 +131,7 @@ def test_one_mention_is_told_with_its_risk_and_its_reach() -> None:
     ("gone_hours", "english", "estonian"),
     [
         (None, "as allowed.", "kiiremini."),
-        (0.0, "; the month's is used up.", "; see on läbi."),
+        (0.0, "; the month's is used up.", "; kuu oma on juba ära kulunud."),
         (30.2, "; the month's is gone in 30 hours.", "; see saab läbi 30 tunni pärast."),
         (96.0, "; the month's is gone in 4 days.", "; see saab läbi 4 päeva pärast."),
     ],
@@ -208,7 +208,7 @@ def test_no_links_are_promised_when_there_are_none() -> None:
             (
                 "Lahenenud: Acme, kaebusi on jälle umbes nagu tavaliselt",
                 (
-                    "Acme: viimase tunni jooksul räägib 60 mainimisest halvast kogemusest 15%, tavaliselt 20%, "
+                    "Acme: viimase tunni jooksul tulnud 60 mainimisest räägib halvast kogemusest 15%, tavaliselt 20%, "
                     "lubatud on 30%. Häire kestis 80 t 5 min. Midagi ei ole vaja teha."
                 ),
             ),
@@ -300,13 +300,13 @@ def test_what_to_answer_and_what_helped_before_are_told_before_how_to_answer() -
     id8 = firing().id[:8]
     assert told(firing(), "en", **extra).body.endswith(
         'Start with the linked mention. What to answer: the article "When the app is down". A similar alert (Bolt, '
-        '31 Jan 2026): the cause was "queue stood"; what helped: "a restart". Ack, snooze or silence: the links below, '
-        f"or `listener alerts ack {id8}`."
+        '31 Jan 2026): the cause was "queue stood"; what helped: "a restart". Ack, snooze or silence: with one of the '
+        f"links, or `listener alerts ack {id8}`."
     )
     assert told(firing(), "et", **extra).body.endswith(
         "Alusta lingitud mainimisest. Mida vastata: artikkel „When the app is down“. Sarnane häire (Bolt, 31. jaan "
-        "2026): põhjus oli „queue stood“, aitas „a restart“. Kinnita, lükka edasi või vaigista: lingid allpool või "
-        f"käsk `listener alerts ack {id8}`."
+        "2026): põhjus oli „queue stood“, aitas „a restart“. Kinnita, lükka edasi või vaigista: lingiga või "
+        f"käsuga `listener alerts ack {id8}`."
     )
 
 
@@ -329,16 +329,73 @@ def test_an_end_by_hand_says_who_says_so_and_what_it_was() -> None:
         title="Closed by hand: Acme, Mari says that it is dealt with",
         body=(
             "Mari says that it is dealt with. The alert lasted 80 h 5 min. What was said until now counts no more; if "
-            'it goes on, there will be a new alert. The cause: "bad release". What helped: "rollback".'
+            'it goes on, you will be told again. The cause: "bad release". What helped: "rollback".'
         ),
     )
     assert told(alert, "et", **extra) == Text(
         title="Käsitsi suletud: Acme, Mari ütleb, et asi on lahendatud",
         body=(
             "Mari ütleb, et asi on lahendatud. Häire kestis 80 t 5 min. Seni öeldut enam ei arvestata; kui kaebusi "
-            "tuleb juurde, tuleb uus häire. Põhjus: „bad release“. Aitas: „rollback“."
+            "tuleb juurde, tuleb uus teade. Põhjus: „bad release“. Aitas: „rollback“."
         ),
     )
+
+
+def back(**changes: Any) -> Alert:
+    """An alert that came at 12:30, ended, and fires again at 13:40."""
+    again = signal(**{"onset_at": NOW + timedelta(minutes=50), **changes})
+    return alerting.alert(seq=3, reopened=1, updated_at=NOW + timedelta(minutes=70), signal=again)
+
+
+def test_what_is_back_says_since_when_who_had_closed_it_and_what_was_said_then() -> None:
+    extra: dict[str, Any] = {"reason": Reason.REOPENED, "by": "Mari", "cause": "bad release", "helped": "rollback"}
+    assert (
+        "It began anew at about 13:20 UTC, and the alert is back since 13:40 UTC; it first came at 12:30 UTC. Mari had "
+        'closed it by hand. The cause was then: "bad release". What helped then: "rollback". The evidence'
+    ) in told(back(), "en", **extra).body
+    assert (
+        "See algas uuesti umbes kell 13:20 UTC ja häire tuli tagasi kell 13:40 UTC; esimest korda tuli see kell 12:30 "
+        "UTC. Mari oli selle käsitsi sulgenud. Põhjus oli siis: „bad release“. Siis aitas: „rollback“. Tõendite"
+    ) in told(back(), "et", **extra).body
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "english"),
+    [
+        (Reason.REOPENED, {}, "It began anew at about 13:20 UTC, and the alert is back since 13:40 UTC; it first came"),
+        (Reason.WORSENED, {}, "It began anew at about 13:20 UTC; the alert first came at 12:30 UTC. The"),
+        (Reason.REOPENED, {"onset_at": None}, "The alert is back since 13:40 UTC; it first came at 12:30 UTC. The"),
+        (Reason.WORSENED, {"onset_at": None}, "The alert first came at 12:30 UTC, and has come back since. The"),
+        (Reason.REOPENED, {"onset_at": NOW}, "The alert is back since 13:40 UTC; it first came at 12:30 UTC. The"),
+        (Reason.REOPENED, {"channels": (Channel.MENTION,)}, "The alert is back since 13:40 UTC; it first came at"),
+    ],
+)
+def test_what_is_back_does_not_contradict_itself(reason: Reason, changes: dict[str, Any], english: str) -> None:
+    body = told(back(**changes), "en", reason=reason).body
+    assert english in body
+    assert "had closed" not in body
+
+
+def test_the_end_of_a_drill_promises_nothing_and_asks_for_no_cause() -> None:
+    by_hand = replace(ended(Resolution.MANUAL), rule="drill")
+    extra: dict[str, Any] = {"reason": Reason.RESOLVED, "by": "Mari"}
+    assert told(by_hand, "en", **extra).body == "Mari says that it is dealt with. The alert lasted 80 h 5 min."
+    assert told(by_hand, "et", **extra).body == "Mari ütleb, et asi on lahendatud. Häire kestis 80 t 5 min."
+    forgotten = replace(ended(Resolution.EXPIRED), rule="drill")
+    assert told(forgotten, "en", reason=Reason.RESOLVED) == Text(
+        title="Ended: Acme", body="Its time was over, and nobody had closed it. The alert lasted 80 h 5 min."
+    )
+
+
+def test_evidence_that_is_cut_off_says_that_it_is_more() -> None:
+    most = f"1{SPACE}000{SPACE}000{SPACE}000"
+    body = {
+        language: words(firing(strength=strength(evidence=29.5)), Reason.FIRST, language)[1]
+        for language in ("en", "et")
+    }
+    assert f"The evidence is more than {most} to 1; 2{SPACE}000 to 1 wakes somebody." in body["en"]
+    assert f"Tõendite kaal on üle {most} ühe vastu; äratab alates 2{SPACE}000 ühe vastu." in body["et"]
+    assert "more than" not in words(firing(strength=strength(evidence=20.0)), Reason.FIRST, "en")[1]
 
 
 def test_an_end_by_hand_without_a_cause_asks_for_it() -> None:

@@ -1,4 +1,4 @@
-"""What is logged of a crash: its trace, in either format, and nothing of what the variables held."""
+"""What is logged of a crash: its trace, in either format, and nothing of what variables held; and what is no news."""
 
 import logging
 from typing import Literal
@@ -63,3 +63,14 @@ def test_a_crash_that_a_library_logs_shows_no_variables_either(
     assert "ZeroDivisionError" in said
     assert "Traceback" in said
     assert TOKEN not in said
+
+
+def test_what_a_library_does_inside_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    """As matplotlib when it draws for the first time; what goes wrong there is heard."""
+    configure("json", "info")
+    logger = logging.getLogger("matplotlib.font_manager")
+    logger.info("generated new fontManager")
+    logger.warning("no font at all")
+    said = capsys.readouterr().err
+    assert "generated" not in said
+    assert "no font at all" in said

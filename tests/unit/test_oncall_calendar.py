@@ -1,13 +1,14 @@
 """An iCalendar read into turns: what calendars hold, and what a hostile one tries."""
 
 import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from listener.alerts.oncall.calendar import Calendar, CalendarError, read_calendar
+from listener.alerts.oncall.calendar import Calendar, CalendarError, OnCall, read_calendar
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 PEOPLE = {"mari": "Mari Tamm", "jaan": "Jaan", "m_saar": "Mari", "ott": "Õtt Öö"}
@@ -74,6 +75,48 @@ def test_it_says_when_others_are_on_call() -> None:
     assert found.changes_at(NOW) == datetime(2026, 12, 1, 8, tzinfo=UTC)
     assert found.changes_at(datetime(2026, 12, 1, 9, tzinfo=UTC)) == datetime(2026, 12, 1, 22, tzinfo=UTC)
     assert found.changes_at(datetime(2026, 12, 1, 23, tzinfo=UTC)) == NOW + timedelta(days=400)
+
+
+HOURS = st.integers(-5, 12)
+SHORT_TURNS = st.lists(st.tuples(st.sampled_from(["jaan", "mari", "ott"]), HOURS, st.integers(1, 5)), max_size=8)
+
+
+def copy_of(some: Sequence[tuple[str, int, int]], *, ends_at: datetime = NOW + timedelta(hours=14)) -> Calendar:
+    """Turns by person, from so many hours after now on, so many hours long."""
+    hour = timedelta(hours=1)
+    taken = sorted((NOW + start * hour, NOW + (start + length) * hour, who) for who, start, length in some)
+    return Calendar(
+        turns=tuple(OnCall(person=who, starts_at=start, ends_at=end) for start, end, who in taken),
+        starts_at=NOW - timedelta(days=1),
+        ends_at=ends_at,
+    )
+
+
+@given(some=SHORT_TURNS, half_hours=st.integers(-12, 30))
+def test_others_are_on_call_when_it_says_and_not_before(some: list[tuple[str, int, int]], half_hours: int) -> None:
+    """As who looks every half hour sees it, however turns of one person overlap or touch."""
+    found = copy_of(some)
+    half = timedelta(minutes=30)
+    at = NOW + half_hours * half
+    looks = [at + number * half for number in range(1, 80)]
+    expected = next((one for one in looks if set(found.on_call(one)) != set(found.on_call(at))), max(at, found.ends_at))
+    assert found.changes_at(at) == expected
+
+
+def test_until_when_somebody_is_on_call_takes_a_few_passes_over_the_turns_however_many_there_are() -> None:
+    passes = []
+
+    class Counted(tuple[OnCall, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[OnCall]:
+            passes.append(len(self))
+            return super().__iter__()
+
+    known = copy_of([("jaan", number, 1) for number in range(500)], ends_at=NOW + timedelta(days=400))
+    found = Calendar(turns=Counted(known.turns), starts_at=known.starts_at, ends_at=known.ends_at)
+    assert found.changes_at(NOW) == NOW + timedelta(hours=500)
+    assert 0 < len(passes) <= 5
 
 
 def test_a_weekly_turn_keeps_its_local_time_over_the_change_of_the_clock() -> None:

@@ -1,13 +1,14 @@
 """The chain: who is asked next and when, until somebody answers or everybody was asked often enough."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from listener.alerts.oncall.chain import begun, due_again, first_steps, reminded
+from listener.alerts.oncall.chain import answered, begun, due_again, first_steps, over, reminded
 from listener.config.oncall import Escalation, Step
-from listener.domain import Reason, Response, Severity
+from listener.domain import Event, Reason, Response, Severity
 from tests.alerting import NOW
 from tests.oncall import MINUTE, event
 
@@ -137,3 +138,65 @@ def test_a_reminder_that_reaches_nobody_comes_later_and_does_not_count() -> None
     after = due_again(before, CHAIN, NOW)
     assert after == replace(before, next_at=NOW + 30 * MINUTE)
     assert due_again(before, None, NOW).next_at == NOW + MINUTE
+
+
+# ------------------------------------------------------------------------------------- answered before it was told
+
+DAY = timedelta(hours=24)
+
+
+def acked(**changes: Any) -> Response:
+    """Mari has acked, a minute ago, the event that was decided five minutes ago."""
+    values: dict[str, Any] = {
+        "acked_at": NOW - MINUTE,
+        "acked_by": "mari",
+        "acked_severity": Severity.CRITICAL,
+        "next_at": NOW + DAY,
+    }
+    return replace(NONE, **{**values, **changes})
+
+
+WAITED = event(decided_at=NOW - 5 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("response", "escalation", "until_at"),
+    [
+        (acked(), CHAIN, NOW - MINUTE + DAY),
+        (acked(), CHAIN.model_copy(update={"ack_minutes": None}), None),
+        (acked(), None, None),
+        (acked(snoozed_until_at=NOW + MINUTE), CHAIN, NOW + MINUTE),
+        (acked(snoozed_until_at=NOW + MINUTE), None, NOW + MINUTE),
+        (acked(acked_at=WAITED.decided_at, closed=True, next_at=None), CHAIN, NOW - 5 * MINUTE + DAY),
+    ],
+)
+def test_an_answer_to_what_was_held_back_holds_when_it_is_told(
+    response: Response, escalation: Escalation | None, until_at: datetime | None
+) -> None:
+    """It lasts as long as any other, whatever its timer was put off to; the chain goes on after it."""
+    assert answered(response, WAITED, escalation, NOW)
+    found = begun(response, WAITED, ("mqtt",), escalation, NOW)
+    assert (found.acked_at, found.acked_by, found.acked_severity) == (response.acked_at, "mari", Severity.CRITICAL)
+    assert (found.snoozed_until_at, found.next_at) == (response.snoozed_until_at, until_at)
+    assert (found.told_seq, found.receivers, found.closed) == (1, ("mqtt",), False)
+
+
+@pytest.mark.parametrize(
+    ("response", "waited"),
+    [
+        (NONE, WAITED),
+        (acked(acked_at=WAITED.decided_at - MINUTE), WAITED),  # it came back since
+        (acked(acked_severity=Severity.WARNING), WAITED),  # it became worse since
+        (acked(snoozed_until_at=NOW), WAITED),
+        (acked(acked_at=NOW - DAY), replace(WAITED, decided_at=NOW - DAY)),
+    ],
+)
+def test_an_answer_to_something_else_or_one_that_has_run_out_does_not_hold(response: Response, waited: Event) -> None:
+    assert not answered(response, waited, CHAIN, NOW)
+    found = begun(response, waited, ("mqtt",), CHAIN, NOW)
+    assert (found.acked_at, found.snoozed_until_at, found.next_at) == (None, None, NOW + 15 * MINUTE)
+
+
+def test_of_what_is_over_nothing_is_due() -> None:
+    found = over(acked(snoozed_until_at=NOW + MINUTE))
+    assert (found.closed, found.next_at, found.snoozed_until_at, found.acked_by) == (True, None, None, "mari")

@@ -1,13 +1,14 @@
 """Who is told of what: round after round, with a clock that the test moves."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from listener.alerts.oncall.policy import ReceiverKind
 from listener.alerts.oncall.rounds import Message
-from listener.config.oncall import Escalation, Maintenance, QuietHours, Route, Step
-from listener.domain import AlertState, Hold, Reason, Severity, Silence, stable_id
+from listener.config.oncall import Maintenance, QuietHours, Route
+from listener.domain import Hold, Reason, Severity, Silence
 from tests.mentions import NOW
 from tests.oncall import MINUTE, World, bundles, event, named, policy, told
 
@@ -71,86 +72,6 @@ def test_an_alert_that_comes_back_is_told_again_and_asks_again() -> None:
     world.decide(event(seq=3, reason=Reason.REOPENED))
     assert told(world.round(HOUR)) == [("mqtt", "reopened", "acme")]
     assert not world.response().closed
-    assert told(world.round(timedelta(minutes=30))) == [("mqtt", "repeat", "acme")]
-
-
-# ---------------------------------------------------------------------------------------------------------- reminders
-
-
-def test_a_page_repeats_until_it_was_repeated_often_enough_and_the_last_one_says_so() -> None:
-    world = World()
-    world.fire("acme")
-    world.round()
-    found = [world.round(timedelta(minutes=30)) for _ in range(10)]
-    assert [told(one) for one in found] == [[("mqtt", "repeat", "acme")]] * 8 + [[], []]
-    assert [tell.escalate for one in found for message in one.messages for tell in message.tells] == [False] * 7 + [
-        True
-    ]
-    assert world.response().escalated
-
-
-def test_nothing_repeats_before_its_time_and_each_repeat_is_a_message_of_its_own() -> None:
-    world = World()
-    world.fire("acme")
-    world.round()
-    assert told(world.round(timedelta(minutes=29))) == []
-    first, second = world.round(MINUTE), world.round(timedelta(minutes=30))
-    assert first.messages[0].tells[0].key != second.messages[0].tells[0].key
-
-
-def test_tickets_are_not_repeated() -> None:
-    world = World()
-    world.fire("acme", **TICKET)
-    world.round()
-    assert world.round(timedelta(hours=5)).messages == []
-
-
-def test_the_chain_is_followed_step_by_step_and_then_all_are_asked_again() -> None:
-    chain = Escalation(
-        steps=(Step(to=("night",)), Step(to=("lead",), after_minutes=15), Step(to=("boss",), after_minutes=40)),
-        repeat_minutes=30,
-        repeats_max=2,
-    )
-    routes = {"all": Route(receivers=("mqtt",))}
-    world = World(policy("mqtt", "night", "lead", "boss", routes=routes, escalations={"one": chain}))
-    world.fire("acme")
-    assert told(world.round()) == [("mqtt", "first", "acme"), ("night", "first", "acme")]
-    assert told(world.round(15 * MINUTE)) == [("lead", "escalated", "acme")]
-    assert told(world.round(24 * MINUTE)) == []
-    assert told(world.round(1 * MINUTE)) == [("boss", "escalated", "acme")]
-    everybody = [(name, "repeat", "acme") for name in ("mqtt", "night", "lead", "boss")]
-    assert told(world.round(30 * MINUTE)) == everybody
-    assert told(world.round(30 * MINUTE)) == everybody
-    assert told(world.round(300 * MINUTE)) == []
-
-
-def test_a_step_behind_which_there_is_nobody_is_passed_over() -> None:
-    chain = Escalation(steps=(Step(to=("nobody",), after_minutes=5), Step(to=("lead",), after_minutes=15)))
-    world = World(policy("mqtt", "lead", routes={"all": Route(receivers=("mqtt",))}, escalations={"one": chain}))
-    world.fire("acme")
-    world.round()
-    assert world.round(5 * MINUTE).messages == []
-    assert told(world.round(10 * MINUTE)) == [("lead", "escalated", "acme")]
-
-
-def test_who_has_not_even_got_the_first_message_is_not_reminded_and_it_does_not_count() -> None:
-    world = World()
-    world.fire("acme")
-    world.round()
-    world.pending = {event().alert_id: frozenset({"mqtt"})}
-    for _ in range(20):
-        assert world.round(timedelta(minutes=30)).messages == []
-    world.pending = {}
-    assert told(world.round(timedelta(minutes=30))) == [("mqtt", "repeat", "acme")]
-    assert world.response().repeats == 1
-
-
-def test_a_receiver_that_repeats_by_itself_gets_no_reminders() -> None:
-    kinds = {"mqtt": ReceiverKind(), "alertmanager": ReceiverKind(bundled=False, repeated=False)}
-    world = World(policy())
-    world.policy = type(world.policy)(receivers=kinds)
-    world.fire("acme")
-    assert {receiver for receiver, _, _ in told(world.round())} == {"mqtt", "alertmanager"}
     assert told(world.round(timedelta(minutes=30))) == [("mqtt", "repeat", "acme")]
 
 
@@ -228,6 +149,19 @@ def test_a_page_inhibits_the_ticket_of_its_brand_only() -> None:
     assert world.holds() == {Hold.INHIBITED}
     world.resolve("acme", 2)
     assert sorted(told(world.round(HOUR))) == [("mqtt", "first", "acme"), ("mqtt", "resolved", "acme")]
+
+
+def test_a_page_that_is_held_back_holds_back_no_ticket() -> None:
+    """Known as a ticket it became a page in a silence of its rule: nobody knows of that."""
+    world = World()
+    world.fire("acme", **TICKET)
+    world.round()
+    world.silences = [replace(silence(minutes=600), rule="deterioration")]
+    world.worsen("acme", 2)
+    world.round(MINUTE)
+    world.fire("acme", rule="high_risk", **TICKET)
+    assert told(world.round(MINUTE)) == [("mqtt", "first", "acme")]
+    assert world.holds() == {Hold.SILENCE}
 
 
 def test_an_inhibited_ticket_that_ends_needs_no_word() -> None:
@@ -373,36 +307,3 @@ def test_the_same_round_gives_the_same_messages(brands: int) -> None:
     first, second = one.round(), other.round()
     assert [message.tells for message in first.messages] == [message.tells for message in second.messages]
     assert [message.bundle for message in first.messages] == [message.bundle for message in second.messages]
-
-
-def test_an_ack_that_has_run_out_begins_anew() -> None:
-    world = World()
-    world.fire("acme")
-    world.round()
-    known = stable_id("alert", "acme", "deterioration")
-    acked = world.responses[known].__class__(
-        alert_id=known,
-        brand="acme",
-        told_seq=1,
-        told_at=NOW,
-        receivers=("mqtt",),
-        acked_at=NOW,
-        acked_by="mari",
-        acked_severity=Severity.CRITICAL,
-        next_at=NOW + timedelta(hours=24),
-    )
-    world.responses[known] = acked
-    assert world.round(timedelta(hours=23)).messages == []
-    assert told(world.round(HOUR)) == [("mqtt", "repeat", "acme")]
-    assert world.response().acked_at is None
-    assert told(world.round(timedelta(minutes=30))) == [("mqtt", "repeat", "acme")]
-
-
-def test_a_resolved_alert_is_not_reminded_of() -> None:
-    world = World()
-    world.fire("acme")
-    world.round()
-    world.resolve("acme", 2)
-    world.round(MINUTE)
-    assert world.round(timedelta(hours=10)).messages == []
-    assert world.briefs[event().alert_id].state is AlertState.RESOLVED

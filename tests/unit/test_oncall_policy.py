@@ -105,6 +105,19 @@ def test_all_whom_a_calendar_names_are_reached() -> None:
     assert (duty.people, duty.fallback, duty.until_at) == (("mari", "jaan"), False, NOW + 3 * HOUR)
 
 
+def test_whom_to_reach_now_is_known_without_asking_until_when() -> None:
+    """That takes all turns of a calendar, and is asked within the transaction in which people are told."""
+
+    class Dear(Calendar):
+        def changes_at(self, at: datetime) -> datetime:
+            raise AssertionError(at)
+
+    known = copy_of(("mari", -2, 5))
+    dear = Dear(turns=known.turns, starts_at=known.starts_at, ends_at=known.ends_at)
+    assert policy().reach(("calendar",), NOW, {"calendar": dear}) == ("mari_phone",)
+    assert policy().gaps(("calendar", "bare"), NOW, {"calendar": dear}) == ("bare",)
+
+
 @pytest.mark.parametrize("calendars", [{}, {"calendar": copy_of(("jaan", 1, 2))}, {"calendar": copy_of(("x", 0, 2))}])
 def test_the_fallback_is_on_call_when_the_calendar_names_nobody(calendars: dict[str, Calendar]) -> None:
     duty = policy().duty("calendar", NOW, calendars)

@@ -109,9 +109,16 @@ def test_a_silence_is_of_the_brand_and_the_rule_and_ends() -> None:
     found = done(action(Act.SILENCE, minutes=30.0, comment="release"))
     assert found.silence is not None
     assert (found.silence.brand, found.silence.rule, found.silence.comment) == ("acme", "deterioration", "release")
+    assert found.explanation.startswith("alerts of the rule deterioration of acme are silenced until 20")
     matching: dict[str, Any] = {"brand": "acme", "rule": "deterioration", "severity": Severity.CRITICAL}
     assert found.silence.matches(**matching, at=NOW)
     assert not found.silence.matches(**matching, at=NOW + timedelta(minutes=30))
+
+
+def test_a_silence_names_the_brand_as_people_do() -> None:
+    one = action(Act.SILENCE)
+    found = respond(one, alert=ALERT, response=None, now=NOW, ack_minutes=None, title="Acme OÜ")
+    assert found.explanation.startswith("alerts of the rule deterioration of Acme OÜ are silenced until ")
 
 
 def test_resolving_keeps_the_cause_and_what_helped() -> None:

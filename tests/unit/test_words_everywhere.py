@@ -91,7 +91,7 @@ def alerts(draw: st.DrawFn) -> Alert:
     )
     return Alert(
         brand="acme",
-        rule="deterioration",
+        rule=draw(st.sampled_from(["deterioration", "drill"])),
         severity=draw(st.sampled_from(Severity)),
         state=draw(st.sampled_from(AlertState)),
         started_at=NOW - draw(st.sampled_from([timedelta(0), timedelta(days=2)])),
@@ -100,6 +100,7 @@ def alerts(draw: st.DrawFn) -> Alert:
         signal=found,
         evidence=draw(st.sampled_from([(), ("m0",), ("m0", "m1")])),
         resolution=draw(st.one_of(st.none(), st.sampled_from(Resolution))),
+        reopened=draw(st.integers(0, 1)),
     )
 
 
@@ -148,10 +149,18 @@ def test_whatever_is_known_of_an_alert_it_can_be_told(told: Told) -> None:
     sound(alert_words(told))
 
 
-@given(tellings(), st.sampled_from([Reason.REPEAT, Reason.ESCALATED]), st.integers(0, 9999), st.booleans())
-def test_whatever_was_told_can_be_told_again(told: Told, reason: Reason, minutes: int, escalate: bool) -> None:
+@given(
+    tellings(),
+    st.sampled_from([Reason.REPEAT, Reason.ESCALATED]),
+    st.sampled_from([0, 3]),
+    st.integers(0, 9999),
+    st.booleans(),
+)
+def test_whatever_was_told_can_be_told_again(
+    told: Told, reason: Reason, repeat: int, minutes: int, escalate: bool
+) -> None:
     plain = as_dict(alert_words(told))
-    words = drill(again(plain, reason=reason, repeat=3, minutes=minutes, escalate=escalate))
+    words = drill(again(plain, reason=reason, repeat=repeat, minutes=minutes, escalate=escalate))
     sound({code: Text(title=text["title"], body=text["body"]) for code, text in words.items()})
 
 
@@ -164,6 +173,8 @@ def test_whatever_was_told_can_be_told_again(told: Told, reason: Reason, minutes
             st.sampled_from(AlertState),
             st.one_of(st.none(), st.sampled_from(Resolution)),
             NUMBERS,
+            st.booleans(),
+            st.sampled_from([None, "5", "42 {brand} {0}"]),
         ),
         min_size=1,
         max_size=30,
@@ -175,8 +186,17 @@ def test_whatever_comes_together_can_be_told_together(
     kind: Any, found: list[tuple[Any, ...]], reasons: frozenset[Hold], alone: int
 ) -> None:
     members = [
-        member(number, title=title, severity=severity, state=state, resolution=resolution, observed=share and share * 0)
-        for number, (title, severity, state, resolution, share) in enumerate(found)
+        member(
+            number,
+            title=title,
+            severity=severity,
+            state=state,
+            resolution=resolution,
+            observed=share and share * 0,
+            drill=drills,
+            acked_by=by,
+        )
+        for number, (title, severity, state, resolution, share, drills, by) in enumerate(found)
         if share is None or share == share  # noqa: PLR0124 -- the wire takes no nan
     ] or [member(0)]
     sound(bundle_words(kind, members, now=NOW, reasons=reasons, alone=alone, bundle_id="123456789"))
@@ -231,7 +251,13 @@ def test_no_english_is_left_in_all_other_words() -> None:
         some = [
             bundle_words(kind, part, now=NOW, reasons=list(Hold), alone=2)
             for kind in kinds
-            for part in (members, members[-4:])
+            for part in (members, members[-4:], [one.model_copy(update={"drill": True}) for one in members])
+        ]
+        some += [
+            bundle_words(
+                kind, [*members, member(7, title="7", drill=True), member(8, title="8", acked_by="9")], now=NOW
+            )
+            for kind in kinds
         ]
         some += [watchdog_words("1", 5.0), oncall_texts.test_words("1", "2")]
     for words in some:

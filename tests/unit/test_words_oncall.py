@@ -1,5 +1,6 @@
 """What goes with an alert's words: reminders, drills, several alerts in one message, the watchdog, a test."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -82,8 +83,8 @@ def test_a_storm_names_all_the_worst_first() -> None:
     )
     assert words["en"].body == (
         f"16 alerts fire, the worst first. Critical: {names}. Warning: Bolt. The worst 5 were told one by one. Start "
-        "with the first. An answer to this message is one to all that it names. Ack, snooze or silence: the links "
-        "below, or `listener alerts ack ffffffff`."
+        "with the first. An answer to this message is one to all that it names. Ack, snooze or silence: with one of "
+        "the links, or `listener alerts ack ffffffff`."
     )
     assert words["et"].title.startswith("KRIITILINE: olukord halvenes korraga veel 16 brändil: Brand0, Brand1,")
     assert f"Kestab 16 häiret, halvimad eespool. Kriitiline: {names}. Hoiatus: Bolt. Halvimad 5" in words["et"].body
@@ -155,6 +156,31 @@ def test_what_was_held_back_says_why_and_what_still_fires() -> None:
     )
     assert words["et"].title == "KRIITILINE: Hiljem teatatud: 3 häiret, neist kestab 1"
     assert "Põhjus: hooldus ja vaikne aeg. Kestab üks häire." in words["et"].body
+
+
+@pytest.mark.parametrize("state", [{}, OVER])
+def test_two_hundred_drills_are_marked_in_a_title_that_says_how_many_there_are(state: dict[str, Any]) -> None:
+    some = [member(number, drill=True, **state) for number in range(200)]
+    for language, text in bundle_words("storm", some, now=NOW).items():
+        assert text.title.startswith({"en": "DRILL: ", "et": "ÕPPUS: "}[language])
+        assert re.search(r" and 1\d\d more$| ja veel 1\d\d$", text.title)
+        assert len(text.title) <= 120
+
+
+def test_drills_beside_what_is_real_are_neither_counted_nor_do_they_make_it_louder() -> None:
+    some = [member(0, severity="warning"), *(member(number, drill=True) for number in (1, 2)), member(3, drill=True)]
+    words = bundle_words("missed", some, now=NOW)
+    assert words["en"].title == "Warning: Missed: 1 alert, it still fires"
+    assert "3 drills were among it, nothing has happened: Brand1, Brand2, Brand3." in words["en"].body
+    assert "Nende seas oli 3 õppust, midagi ei ole juhtunud: Brand1, Brand2, Brand3." in words["et"].body
+
+
+def test_whoever_is_on_it_is_named_and_nobody_is_told_to_start_there() -> None:
+    some = [member(0, acked_by="mari"), member(1)]
+    body = bundle_words("held", some, now=NOW)["en"].body
+    assert "Somebody is on it already: Brand0 (mari)." in body
+    assert "Start with the first" not in body
+    assert "Start with the first" in bundle_words("held", some[::-1], now=NOW)["en"].body
 
 
 def test_several_alerts_of_one_brand_are_named_once_with_their_number() -> None:

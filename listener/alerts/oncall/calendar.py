@@ -7,6 +7,7 @@ so its size, its rules and what they expand to are bounded, and whatever is wron
 
 import math
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -70,9 +71,19 @@ class Calendar:
 
     def changes_at(self, at: datetime) -> datetime:
         """When next after ``at`` others are on call, or the end of what is known."""
-        now = set(self.on_call(at))
-        edges = sorted({edge for one in self.turns for edge in (one.starts_at, one.ends_at) if edge > at})
-        return next((edge for edge in edges if set(self.on_call(edge)) != now), max(at, self.ends_at))
+        now = frozenset(self.on_call(at))
+        turns = Counter(one.person for one in self.turns if one.starts_at <= at < one.ends_at)
+        shifts: dict[datetime, list[tuple[str, int]]] = defaultdict(list)
+        for one in self.turns:
+            shifts[one.starts_at].append((one.person, 1))
+            shifts[one.ends_at].append((one.person, -1))
+        for edge in sorted(edge for edge in shifts if edge > at):
+            for person, by in shifts[edge]:
+                turns[person] += by
+            # Up to this edge the same people were on call, so only those who begin or end here can differ.
+            if any((turns[person] > 0) != (person in now) for person, _ in shifts[edge]):
+                return edge
+        return max(at, self.ends_at)
 
 
 def read_calendar(text: bytes, *, people: Mapping[str, str], zone: str, now: datetime) -> Calendar:

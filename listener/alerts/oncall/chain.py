@@ -32,7 +32,7 @@ def begun(
     """The response when ``event`` is told now: whoever acked something smaller is asked again."""
     told = tuple(dict.fromkeys((*response.receivers, *receivers)))
     step = len(first_steps(escalation))
-    return replace(
+    after = replace(
         response,
         told_seq=event.seq,
         told_at=now,
@@ -43,13 +43,34 @@ def begun(
         repeats=0,
         next_at=_next_at(escalation, now, step, 0, now),
         escalated=False,
-        acked_at=None,
-        acked_by=None,
-        acked_severity=None,
-        snoozed_until_at=None,
         resolved_by=None,
         closed=False,
     )
+    if answered(response, event, escalation, now):
+        return replace(after, next_at=_answered_until_at(response, escalation))
+    return replace(after, acked_at=None, acked_by=None, acked_severity=None, snoozed_until_at=None)
+
+
+def answered(response: Response, event: Event, escalation: Escalation | None, now: datetime) -> bool:
+    """Whether somebody is on ``event`` already, though nobody was told of it until now.
+
+    They have seen it elsewhere (the state, the command line) while something held it back, and answered it at its
+    level: nobody needs to be woken for it. Such an answer lasts as long as any other.
+    """
+    if response.acked_at is None or response.acked_severity is None:
+        return False
+    # What was acked before this event was decided is something else: it became worse since, or came back.
+    same = response.acked_at >= event.decided_at and response.acked_severity.rank >= event.severity.rank
+    until_at = _answered_until_at(response, escalation)
+    return same and (until_at is None or now < until_at)
+
+
+def _answered_until_at(response: Response, escalation: Escalation | None) -> datetime | None:
+    """When a snooze or an ack runs out, whatever the timer says: it is put off while a hold lasts."""
+    minutes = None if escalation is None else escalation.ack_minutes
+    if response.snoozed_until_at is not None or response.acked_at is None or minutes is None:
+        return response.snoozed_until_at
+    return response.acked_at + timedelta(minutes=minutes)
 
 
 def reminded(response: Response, escalation: Escalation | None, now: datetime) -> Reminder:
@@ -83,6 +104,11 @@ def due_again(response: Response, escalation: Escalation | None, now: datetime) 
     """The response when its reminder could reach nobody: later, and not counted."""
     minutes = 1.0 if escalation is None else escalation.repeat_minutes
     return replace(response, next_at=now + timedelta(minutes=minutes))
+
+
+def over(response: Response) -> Response:
+    """The response when the alert is over: nothing is due any more."""
+    return replace(response, closed=True, next_at=None, snoozed_until_at=None)
 
 
 def _next_at(

@@ -2,7 +2,9 @@
 
 In this order, as trusted systems do it: what is over and was never told needs no word; silences, maintenance and quiet
 hours hold back; a page of a brand inhibits its tickets; brands that move together are told together; and what is left
-goes through the storm control. What is held stays open, and comes as a page or as a digest when the hold ends.
+goes through the storm control, each kind by itself: no drill is told together with what is real, and no reminder goes
+before what nobody has heard of. What is held stays open, and comes as a page or as a digest when the hold ends: as a
+digest, too, where somebody has answered it meanwhile. So all hear of it, and nobody is woken for what somebody is on.
 """
 
 from collections import defaultdict
@@ -11,10 +13,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from listener.alerts.oncall import storm
-from listener.alerts.oncall.chain import begun, due_again, first_steps, reminded
-from listener.alerts.oncall.rounds import DRILL, Dispatched, Kind, Known, Message, Outcome, Round, Tell
+from listener.alerts.oncall.chain import answered, begun, due_again, first_steps, over, reminded
+from listener.alerts.oncall.rounds import DRILL, KINDS, Dispatched, Kind, Known, Message, Outcome, Round, Tell
 from listener.domain import (
     AlertState,
+    Brief,
     Bundle,
     BundleKind,
     Event,
@@ -63,7 +66,7 @@ class _Work:
                 # That it is over waits to be told: nobody is to be reminded meanwhile.
                 self._responses[known.brief.alert_id] = replace(known.response, next_at=None)
         self._digest()
-        for kind in ("page", "ticket", "end"):
+        for kind in KINDS:
             self._send(kind)
         return Dispatched(
             messages=self._messages,
@@ -113,28 +116,34 @@ class _Work:
         escalation = policy.escalation(event.brand, event.severity)
         first = [name for step in first_steps(escalation) for name in step.to]
         targets = _union(policy.told(event.brand, event.severity), self._round.reach(first))
-        after = begun(response, event, targets, escalation, now)
-        self._tells.append(
-            Tell(event=event, reason=event.reason, targets=targets, response=after, before=response, chain=chain)
+        tell = Tell(
+            event=event,
+            reason=event.reason,
+            targets=targets,
+            response=begun(response, event, targets, escalation, now),
+            before=response,
+            chain=chain,
         )
+        if answered(response, event, escalation, now):
+            self._held.append(replace(tell, reason=Reason.DIGEST))
+        else:
+            self._tells.append(tell)
 
     def _hold_ended(self, chain: Sequence[Event], event: Event, response: Response) -> None:
         """It waited, and can be told of in the digest."""
         targets = self._round.policy.told(event.brand, event.severity)
-        over = chain[-1].state is AlertState.RESOLVED
-        after = begun(response, event, targets, None, self._round.now)
-        after = replace(response, closed=True) if over else after
+        ended = chain[-1].state is AlertState.RESOLVED
+        after = over(response) if ended else begun(response, event, targets, None, self._round.now)
         self._held.append(
             Tell(event=chain[-1], reason=Reason.DIGEST, targets=targets, response=after, before=response, chain=chain)
         )
 
     def _end(self, chain: Sequence[Event], response: Response) -> None:
-        after = replace(response, closed=True, next_at=None, snoozed_until_at=None)
         tell = Tell(
             event=chain[-1],
             reason=Reason.RESOLVED,
-            targets=response.receivers,
-            response=after,
+            targets=self._still_there(response.receivers),
+            response=over(response),
             before=response,
             chain=chain,
         )
@@ -146,7 +155,7 @@ class _Work:
         waited = [event.hold for event in chain if event.hold is not None and event.hold is not Hold.INHIBITED]
         if not last or not waited:
             self._close(chain, "unneeded")
-            self._responses[response.alert_id] = replace(response, closed=True)
+            self._responses[response.alert_id] = over(response)
             return
         hold = self._timed(last[0])
         if hold is not None:
@@ -160,20 +169,23 @@ class _Work:
         if response is None or event is None or response.next_at is None or response.next_at > now:
             return
         policy = self._round.policy
-        if policy.hold(brief.brand, brief.rule, brief.severity, now, self._round.silences) is not None:
+        held = policy.hold(brief.brand, brief.rule, brief.severity, now, self._round.silences) is not None
+        if held or event.seq > response.told_seq:
+            # Nor is anybody reminded of what is still to be told: they hear of it first.
             self._responses[brief.alert_id] = replace(response, next_at=now + AFTER_HOLD)
             return
-        found = reminded(response, policy.escalation(brief.brand, brief.severity), now)
-        wanted = self._round.reach(found.to) if found.to else response.receivers
+        escalation = policy.escalation(brief.brand, brief.severity)
+        found = reminded(response, escalation, now)
+        wanted = self._round.reach(found.to) if found.to else self._told_of(brief, response)
         able = [one for one in wanted if policy.kind(one).repeated]
-        if not able:
-            self._responses[brief.alert_id] = found.response  # there is nobody to ask: on to the next step
-            return
         waiting = self._round.pending.get(brief.alert_id, frozenset())
         targets = tuple(one for one in able if one not in waiting)
         if not targets:
-            # Nobody can be reminded: they do not even know yet. It does not count.
-            self._responses[brief.alert_id] = due_again(response, policy.escalation(brief.brand, brief.severity), now)
+            # Nobody can be asked: on to the next step. Where all must be asked, or the last call made, those who do
+            # not even know yet are asked later, and it does not count.
+            later = able and (found.reason is not Reason.ESCALATED or found.last)
+            passed = replace(found.response, messages=response.messages)
+            self._responses[brief.alert_id] = due_again(response, escalation, now) if later else passed
             return
         after = replace(found.response, receivers=_union(response.receivers, targets))
         told_at = response.told_at or now
@@ -189,12 +201,24 @@ class _Work:
             )
         )
 
+    def _told_of(self, brief: Brief, response: Response) -> tuple[str, ...]:
+        """Whom to ask once more: who was told and is still there; where none of them is, whoever would be told now."""
+        told = self._still_there(response.receivers)
+        if told or not response.receivers:
+            return told
+        return self._round.policy.told(brief.brand, brief.severity)
+
+    def _still_there(self, receivers: Sequence[str]) -> tuple[str, ...]:
+        return tuple(one for one in receivers if one in self._round.policy.receivers)
+
     # ------------------------------------------------------------------------------------------------- how to tell
 
     def _digest(self) -> None:
-        """One message of all that waited and may be told now."""
-        holds = frozenset(event.hold for tell in self._held for event in tell.chain if event.hold is not None)
-        self._bundle("held", self._held, holds=holds)
+        """One message of all that waited and may be told now, and one of drills."""
+        for drills in (False, True):
+            held = [tell for tell in self._held if (tell.kind == "drill") is drills]
+            holds = frozenset(event.hold for tell in held for event in tell.chain if event.hold is not None)
+            self._bundle("held", held, holds=holds)
         for tell in self._held:
             self._told(tell, "bundled")
 
@@ -297,8 +321,10 @@ class _Work:
 
 
 def _is_page(known: Known) -> bool:
-    told = known.response is not None and known.response.told_seq > 0
-    return known.firing and told and known.brief.severity is Severity.CRITICAL and known.brief.rule != DRILL
+    """Whether people were told of it as it is now: a page that is itself held back says nothing in a ticket's place."""
+    response, brief = known.response, known.brief
+    told = response is not None and not response.closed and response.told_seq >= brief.seq
+    return known.firing and told and brief.severity is Severity.CRITICAL and brief.rule != DRILL
 
 
 def _moved_together(one: Tell, other: Tell) -> bool:

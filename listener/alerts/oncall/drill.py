@@ -16,8 +16,13 @@ _BODY = {
 }
 
 
-def drill(brand: str, *, title: str, severity: Severity, by: str, now: datetime) -> tuple[Alert, Event]:
-    """The alert and the event that tells of it; ``title`` is the brand's name for people, ``by`` who started it."""
+def drill(
+    brand: str, *, title: str, severity: Severity, by: str, now: datetime, links: bool = False
+) -> tuple[Alert, Event]:
+    """The alert and the event that tells of it.
+
+    ``title`` is the brand's name for people, ``by`` who started it; ``links`` says that messages bring links to answer.
+    """
     alert = Alert(
         brand=brand,
         rule=DRILL,
@@ -40,11 +45,13 @@ def drill(brand: str, *, title: str, severity: Severity, by: str, now: datetime)
         ),
     )
     payload = alert_payload(alert, Reason.FIRST, title=title, evidence=(), now=now)
-    said = payload.model_copy(update={"text": {code: _words(code, alert, title, by) for code in LANGUAGES}})
+    said = payload.model_copy(
+        update={"text": {code: _words(code, alert, title, by, links=links) for code in LANGUAGES}}
+    )
     return alert, event_of(alert, Reason.FIRST, payload=as_json(as_drill(said)), now=now)
 
 
-def _words(code: str, alert: Alert, title: str, by: str) -> Words:
+def _words(code: str, alert: Alert, title: str, by: str, *, links: bool) -> Words:
     t = tongue(code)
     body = _BODY.get(code, _BODY["en"]).format(by=by)
-    return Words(title=f"{level(t, alert.severity)}: {title}", body=f"{body} {answer(t, alert.id, links=False)}")
+    return Words(title=f"{level(t, alert.severity)}: {title}", body=f"{body} {answer(t, alert.id, links=links)}")

@@ -109,24 +109,29 @@ class Policy:
 
         A calendar that names nobody, or of which there is no copy yet, leaves it to the fallback.
         """
-        schedule = self.schedules[name]
+        schedule, calendar = self.schedules[name], calendars.get(name)
         if schedule.start is not None:
-            turn = rota.turn(schedule, at)
-            return Duty(people=(turn.person,), until_at=turn.ends_at)
-        calendar = calendars.get(name)
-        people = calendar.on_call(at) if calendar is not None else ()
+            until_at: datetime | None = rota.handover_at(schedule, at)
+        else:
+            until_at = None if calendar is None else calendar.changes_at(at)
+        people, fallback = self._on_call(name, at, calendars)
+        return Duty(people=people, until_at=until_at, fallback=fallback)
+
+    def _on_call(self, name: str, at: datetime, calendars: Calendars) -> tuple[tuple[str, ...], bool]:
+        """Who is on call for a schedule, and whether the calendar names nobody. Until when is dear, and asked apart."""
+        schedule, calendar = self.schedules[name], calendars.get(name)
+        if schedule.start is not None:
+            return (rota.on_call(schedule, at),), False
+        people = () if calendar is None else calendar.on_call(at)
         people = tuple(person for person in people if person in self.people)
-        until_at = calendar.changes_at(at) if calendar is not None else None
-        if people:
-            return Duty(people=people, until_at=until_at)
         fallback = () if schedule.fallback is None else (schedule.fallback,)
-        return Duty(people=fallback, until_at=until_at, fallback=True)
+        return (people, False) if people else (fallback, True)
 
     def _people(self, name: str, at: datetime, calendars: Calendars) -> tuple[str, ...]:
         if name in self.people:
             return (name,)
         if name in self.schedules:
-            return tuple(one for one in self.duty(name, at, calendars).people if one in self.people)
+            return tuple(one for one in self._on_call(name, at, calendars)[0] if one in self.people)
         return ()
 
     def candidates(self, schedule: str) -> dict[str, str]:

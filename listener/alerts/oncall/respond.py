@@ -27,11 +27,17 @@ class Handled:
 
 
 def respond(
-    action: Action, *, alert: Alert, response: Response | None, now: datetime, ack_minutes: float | None
+    action: Action,
+    *,
+    alert: Alert,
+    response: Response | None,
+    now: datetime,
+    ack_minutes: float | None,
+    title: str | None = None,
 ) -> Handled:
     """Do what ``action`` asks for, if it still can be asked for.
 
-    ``ack_minutes`` is how long an ack lasts, None for as long as the alert.
+    ``ack_minutes`` is how long an ack lasts, None for as long as the alert; ``title`` is the brand's name for people.
     """
     response = response or Response(alert_id=alert.id, brand=alert.brand)
     if action.act is Act.NOTE and (action.seq is None or action.seq <= alert.seq):
@@ -42,7 +48,7 @@ def respond(
         return Handled(outcome=Outcome.NOOP, explanation="it is over already", response=response)
     if (problem := _problem(action, alert)) is not None:
         return Handled(outcome=Outcome.REFUSED, explanation=problem, response=response)
-    return _done(action, alert, response, _acked(action, alert, response, now, ack_minutes), now)
+    return _done(action, alert, response, _acked(action, alert, response, now, ack_minutes), now, title or alert.brand)
 
 
 def _problem(action: Action, alert: Alert) -> str | None:
@@ -61,7 +67,7 @@ def _problem(action: Action, alert: Alert) -> str | None:
     return None
 
 
-def _done(action: Action, alert: Alert, response: Response, acked: Response, now: datetime) -> Handled:
+def _done(action: Action, alert: Alert, response: Response, acked: Response, now: datetime, title: str) -> Handled:
     """``acked`` is the response with somebody on it."""
     done = Handled(outcome=Outcome.DONE, explanation="acked: no more repeats", response=acked)
     match action.act:
@@ -74,7 +80,7 @@ def _done(action: Action, alert: Alert, response: Response, acked: Response, now
             return replace(done, explanation=f"snoozed until {_clock(until_at)}", response=snoozed)
         case Act.SILENCE:
             silence = _silence(action, alert, now)
-            explanation = f"{alert.brand} and {alert.rule} are silenced until {_clock(silence.ends_at)}"
+            explanation = f"alerts of the rule {alert.rule} of {title} are silenced until {_clock(silence.ends_at)}"
             return replace(done, explanation=explanation, silence=silence)
         case Act.RESOLVE:
             ended = replace(_with_notes(action, response), resolved_by=action.by, next_at=None, snoozed_until_at=None)

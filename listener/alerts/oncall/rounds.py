@@ -3,15 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from listener.alerts.oncall.policy import Policy
 from listener.alerts.oncall.storm import Bucket, Limits
+from listener.alerts.words.told import DRILL
 from listener.domain import AlertState, Brief, Bundle, Event, Hold, Reason, Response, Severity, Silence
 
-DRILL = "drill"  # the rule of a drill: it holds back nothing that is real
+__all__ = [
+    "DRILL",
+    "KINDS",
+    "REMINDERS",
+    "Dispatched",
+    "Kind",
+    "Known",
+    "Message",
+    "Outcome",
+    "Round",
+    "Tell",
+]
 
-Kind = Literal["page", "ticket", "end"]
+REMINDERS: Final = frozenset({Reason.REPEAT, Reason.ESCALATED})
+
+Kind = Literal["page", "ticket", "end", "reminder", "drill"]
+KINDS: Final[tuple[Kind, ...]] = ("page", "ticket", "end", "reminder", "drill")  # in this order they go out
 Outcome = Literal["told", "bundled", "unneeded", "superseded"]
 
 
@@ -44,9 +59,16 @@ class Tell:
 
     @property
     def kind(self) -> Kind:
-        """What it is to the storm control."""
+        """What it is to the storm control, and with what it may stand in one message.
+
+        A drill takes nothing from what is real, and a reminder nothing from what nobody has heard of.
+        """
+        if self.event.rule == DRILL:
+            return "drill"
         if self.reason is Reason.RESOLVED:
             return "end"
+        if self.reason in REMINDERS:
+            return "reminder"
         return "page" if self.event.severity is Severity.CRITICAL else "ticket"
 
     @property

@@ -1,19 +1,18 @@
 """What a message says: the payload of one alert, or of several at once. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from listener.alerts.oncall.rounds import Message, Tell
+from listener.alerts.oncall.rounds import REMINDERS, Message, Tell
 from listener.alerts.wire.findings import AnswerFindings, Words
 from listener.alerts.wire.oncall import BundleMember, BundlePayload
 from listener.alerts.wire.payload import as_json
 from listener.alerts.words.bundle_texts import bundle_words
 from listener.alerts.words.oncall_texts import again
-from listener.domain import SEVERAL, AlertState, Brief, Frozen, Notification, Reason, Severity
+from listener.domain import SEVERAL, AlertState, Brief, Frozen, Notification, Reason, Response, Severity
 
-REMINDERS = frozenset({Reason.REPEAT, Reason.ESCALATED})
 CALM_KINDS = frozenset({"held", "missed"})  # told as news of the past: they wake nobody
 
 
@@ -72,10 +71,20 @@ def _one(tell: Tell, repeat: int, answer: AnswerFindings | None) -> Frozen:
         "answer": None if answer is None else answer.model_dump(mode="json"),
     }
     if tell.reason in REMINDERS:
-        said["text"] = again(
-            said["text"], reason=tell.reason, repeat=repeat, minutes=tell.minutes, escalate=tell.escalate
-        )
+        said["text"] = _again(said["text"], [tell])
     return said
+
+
+def _again(text: Mapping[str, Mapping[str, str]], tells: Sequence[Tell]) -> dict[str, dict[str, str]]:
+    """The words as those of a reminder: the steps of the chain are not counted, since each asks somebody else."""
+    repeats = [tell.response.repeats for tell in tells if tell.reason is Reason.REPEAT]
+    return again(
+        text,
+        reason=Reason.REPEAT if repeats else Reason.ESCALATED,
+        repeat=max(repeats, default=0),
+        minutes=max(tell.minutes for tell in tells),
+        escalate=any(tell.escalate for tell in tells),
+    )
 
 
 def _several(
@@ -84,7 +93,10 @@ def _several(
     bundle = message.bundle
     if bundle is None:
         raise ValueError("a message about several alerts has a bundle")
-    members = tuple(member(tell.event.payload, tell.reason, briefs.get(tell.event.alert_id)) for tell in message.tells)
+    members = tuple(
+        member(tell.event.payload, tell.reason, briefs.get(tell.event.alert_id), tell.response)
+        for tell in message.tells
+    )
     calm = bundle.kind in CALM_KINDS
     ends = all(tell.reason is Reason.RESOLVED for tell in message.tells)
     reminds = all(tell.reason in REMINDERS for tell in message.tells)
@@ -100,19 +112,14 @@ def _several(
     )
     text = {language: {"title": one.title, "body": one.body} for language, one in words.items()}
     if reminds:
-        text = again(
-            text,
-            reason=Reason.REPEAT,
-            repeat=max(tell.response.messages for tell in message.tells),
-            minutes=max(tell.minutes for tell in message.tells),
-            escalate=any(tell.escalate for tell in message.tells),
-        )
+        text = _again(text, message.tells)
     payload = BundlePayload(
         kind=bundle.kind,
         bundle_id=bundle.id,
         severity=severity,
         at=now,
         escalate=any(tell.escalate for tell in message.tells),
+        drill=all(one.drill for one in members),
         alerts=members,
         answer=None if calm else answer,
         text={language: Words.model_validate(one) for language, one in text.items()},
@@ -131,16 +138,18 @@ def _several(
     )
 
 
-def member(payload: Frozen, reason: Reason, brief: Brief | None) -> BundleMember:
-    """One alert in a bundle: what was said of it (a payload of type alert), and how it is now."""
+def member(payload: Frozen, reason: Reason, brief: Brief | None, response: Response | None = None) -> BundleMember:
+    """One alert in a bundle: what was said of it (a payload of type alert), how it is now, and who is on it."""
     said = BundleMember.model_validate({**payload, "reason": reason})
-    if brief is None:
+    if brief is not None:
+        said = said.model_copy(
+            update={
+                "state": brief.state,
+                "severity": brief.severity,
+                "ended_at": brief.ended_at,
+                "resolution": brief.resolution,
+            }
+        )
+    if response is None or response.acked_at is None or said.state is not AlertState.FIRING:
         return said
-    return said.model_copy(
-        update={
-            "state": brief.state,
-            "severity": brief.severity,
-            "ended_at": brief.ended_at,
-            "resolution": brief.resolution,
-        }
-    )
+    return said.model_copy(update={"acked_by": response.acked_by, "assignee": response.assignee})

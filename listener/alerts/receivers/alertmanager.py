@@ -69,6 +69,7 @@ class _Running:
 
     def __init__(self, receiver: Alertmanager, tools: Tools) -> None:
         self._receiver = receiver
+        self.longest_secs = receiver.timeout_secs
         self._tools = tools
         self._severities: OrderedDict[str, str] = OrderedDict()
 

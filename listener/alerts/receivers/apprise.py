@@ -91,6 +91,7 @@ class _Running:
 
     def __init__(self, receiver: Apprise, services: Sequence[_Service], tools: Tools) -> None:
         self._receiver = receiver
+        self.longest_secs = receiver.timeout_secs
         self._services = services
         self._tools = tools
         self._remembered = Remembered()

@@ -38,6 +38,7 @@ from listener.protocols import Receiver
 
 Language = Literal["en", "et"]
 
+TIMEOUT_MOST_SECS: Final = 120.0
 REMEMBERED_MAX: Final = 1000  # notifications; more are never on their way at once
 
 
@@ -69,11 +70,28 @@ class BaseReceiver(BaseModel, ABC):
 
     name: str = Field(min_length=1)
     language: Language = Field(default="en", description="Language of what people read: en or et.")
-    timeout_secs: float = Field(default=10.0, gt=0.0, le=120.0, description="How long one delivery may take.")
+    timeout_secs: float = Field(
+        default=10.0, gt=0.0, le=TIMEOUT_MOST_SECS, description="How long one delivery may take."
+    )
 
     @abstractmethod
     def opened(self, tools: Tools) -> AbstractAsyncContextManager[Receiver]:
         """The running receiver, until the block ends. A service that is down is no reason to raise here."""
+
+
+@runtime_checkable
+class Timed(Receiver, Protocol):
+    """A running receiver that says how long one delivery lasts at most; another one has ``TIMEOUT_MOST_SECS``."""
+
+    @property
+    def longest_secs(self) -> float:
+        """An attempt that is not over soon after it is cut off, and made again."""
+        ...
+
+
+def longest_secs(receiver: Receiver) -> float:
+    """How long one delivery to a running receiver lasts at most."""
+    return receiver.longest_secs if isinstance(receiver, Timed) else TIMEOUT_MOST_SECS
 
 
 @runtime_checkable

@@ -92,6 +92,7 @@ class _Running:
 
     def __init__(self, receiver: Email, tools: Tools) -> None:
         self._receiver = receiver
+        self.longest_secs = PICTURE_SECS + receiver.timeout_secs
         self._tools = tools
         self._remembered = Remembered()
 

@@ -73,6 +73,7 @@ class _Running:
 
     def __init__(self, receiver: HttpReceiver, tools: Tools) -> None:
         self._receiver = receiver
+        self.longest_secs = receiver.timeout_secs
         self._tools = tools
 
     @property

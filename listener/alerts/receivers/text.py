@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from listener.alerts.receivers.base import Language
 from listener.alerts.words.label_texts import labels
-from listener.domain import Frozen
+from listener.domain import AlertState, Frozen
 
 LINKS_MAX: Final = 3  # to read first
 
@@ -37,7 +37,7 @@ class Said:
 
 def words(payload: Frozen, language: Language) -> Said:
     """What a payload says in this language, in English where it does not speak it. Whatever it lacks is left out."""
-    named = labels(language)
+    named = labels(language, over=_over(payload))
     texts = payload.get("text") or {}
     text = texts.get(language) or texts.get("en") or {}
     return Said(
@@ -64,6 +64,12 @@ def plain(said: Said) -> str:
         if pointers:
             blocks.append("\n".join([f"{said.headings[part]}:", *(_line(one) for one in pointers)]))
     return "\n\n".join(block for block in blocks if block)
+
+
+def _over(payload: Frozen) -> bool:
+    """Whether nothing that it tells of still fires."""
+    told = payload.get("alerts") or (payload,)
+    return all(one.get("state") == AlertState.RESOLVED for one in told)
 
 
 def usable_link(url: object) -> bool:

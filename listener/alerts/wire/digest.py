@@ -1,7 +1,7 @@
 """The digest of a day: what changes too slowly to wake anybody, and what fires. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -57,15 +57,18 @@ class DigestPayload(Payload):
 
 
 def due_day(now: datetime, *, at: str, zone: ZoneInfo, made: str | None) -> date | None:
-    """The day whose digest is to be made now: the present one, once its time has come, if it was not made yet.
+    """The day whose digest is to be made now: the newest one whose time has come, if it was not made yet.
 
-    Where nobody ran then it is made up for within ``LATE``; later it is no news, and the next one tells.
+    Where nobody ran then it is made up for within ``LATE``, over midnight, too; later it is no news, and the next one
+    tells.
     """
-    local = now.astimezone(zone)
-    hour, minute = (int(part) for part in at.split(":"))
-    due_at = datetime.combine(local.date(), time(hour, minute), tzinfo=zone)
-    today = local.date()
-    return today if due_at <= now < due_at + LATE and (made is None or made < today.isoformat()) else None
+    today = now.astimezone(zone).date()
+    clock = time.fromisoformat(at)
+    for day in (today, today - timedelta(days=1)):
+        due_at = datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)
+        if due_at <= now < due_at + LATE:
+            return day if made is None or made < day.isoformat() else None
+    return None
 
 
 def digest_payload(

@@ -29,6 +29,9 @@ class BundleMember(Payload):
     resolution: Resolution | None = None
     observed: Share | None = None
     expected: Share | None = None
+    drill: bool = Field(default=False, description="A drill: nothing has happened")
+    acked_by: str | None = Field(default=None, description="Who is on it; null when nobody is, or it is over")
+    assignee: str | None = Field(default=None, description="Whose it is; null when nobody's, or it is over")
 
 
 class BundlePayload(Payload):
@@ -36,6 +39,7 @@ class BundlePayload(Payload):
 
     ``storm``: too many at once, the worst were told one by one. ``market``: brands that moved together. ``held``: what
     waited for the end of quiet hours, a maintenance or a silence. ``missed``: what could not be delivered in time.
+    Only ``missed`` may name drills beside what is real.
     """
 
     schema_name: Literal["listener/v1"] = Field(default="listener/v1", alias="schema")
@@ -44,6 +48,7 @@ class BundlePayload(Payload):
     bundle_id: str
     repeat: int = Field(default=0, ge=0)
     escalate: bool = False
+    drill: bool = Field(default=False, description="All of it are drills: nothing has happened")
     severity: Severity = Field(description="The loudest of those that still ask for somebody")
     at: Time
     alerts: tuple[BundleMember, ...] = Field(description="The worst first")

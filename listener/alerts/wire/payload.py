@@ -134,9 +134,9 @@ class HeartbeatPayload(Payload):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What a person said who ended an alert by hand."""
+    """What a person said who ended an alert by hand: at its end, and when it comes back."""
 
-    by: str
+    by: str | None = None
     cause: str | None = None
     helped: str | None = None
 
@@ -156,7 +156,8 @@ def alert_payload(
 ) -> AlertPayload:
     """The event that tells of ``alert`` after a transition. ``title`` and ``names`` are brands' names for people.
 
-    ``said`` is what people said at the end; ``links`` whether links to answer come with it.
+    ``said`` is what people said at the end, the last one where it has come back; ``links`` whether links to answer come
+    with it.
     """
     signal = alert.signal
     record = record_of(alert)

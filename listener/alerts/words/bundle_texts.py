@@ -7,6 +7,7 @@ from itertools import groupby
 
 from listener.alerts.wire.oncall import BundleMember
 from listener.alerts.words.languages import TITLE_CHARS_MAX, Text, Tongue, in_each, joined, known, percent, short
+from listener.alerts.words.oncall_texts import drill_title, nothing_happened
 from listener.alerts.words.texts import answer, level
 from listener.domain import AlertState, BundleKind, Hold, Resolution, Severity
 
@@ -29,25 +30,33 @@ def bundle_words(
 
     ``names`` are brands' names for people, where a member's title is not to be used. ``reasons`` is why they were
     ``held``. ``alone`` is how many of a ``storm`` were told one by one beside it. ``bundle_id`` is what an answer names
-    (without it nobody is asked for one), and ``links`` says that links to answer come with the text.
+    (without it nobody is asked for one), and ``links`` says that links to answer come with the text. Drills among what
+    is real are only named; where all are, the text is that of a drill.
     """
     titles = names or {}
     named = [one.model_copy(update={"title": short(titles.get(one.brand, one.title))}) for one in members]
     named.sort(key=lambda one: -one.severity.rank)
-    firing = [one for one in named if one.state is AlertState.FIRING]
-    over = [one for one in named if one.state is not AlertState.FIRING]
+    drills = [one for one in named if one.drill]
+    told = [one for one in named if not one.drill] or named
+    all_drills = len(drills) == len(named)
+    firing = [one for one in told if one.state is AlertState.FIRING]
+    over = [one for one in told if one.state is not AlertState.FIRING]
 
     def compose(t: Tongue) -> Text:
         sentences = [
+            nothing_happened(t) if all_drills else "",
             _why(t, kind, firing, reasons),
             _fires(t, firing, now),
+            _answered(t, firing),
             _over(t, over),
+            "" if all_drills else _drills(t, drills),
             _alone(t, alone) if kind == "storm" and firing else "",
-            *([t.say("Start with the first.")] if len(firing) > 1 else []),
+            *([t.say("Start with the first.")] if len(firing) > 1 and not _on_it(firing[0]) else []),
             *(_asked(t, bundle_id, links=links) if firing and bundle_id else []),
             *([t.say("There is nothing to do.")] if _recovered(over) and not firing else []),
         ]
-        return Text(title=_title(t, kind, firing, over), body=joined(sentences))
+        marked = (lambda title: drill_title(t, title)) if all_drills else str
+        return Text(title=_title(t, kind, firing, over, marked), body=joined(sentences))
 
     return in_each(compose)
 
@@ -60,18 +69,26 @@ def _recovered(over: Sequence[BundleMember]) -> bool:
 # -------------------------------------------------------------------------------------------------------------- title
 
 
-def _title(t: Tongue, kind: BundleKind, firing: Sequence[BundleMember], over: Sequence[BundleMember]) -> str:
+def _title(
+    t: Tongue,
+    kind: BundleKind,
+    firing: Sequence[BundleMember],
+    over: Sequence[BundleMember],
+    marked: Callable[[str], str],
+) -> str:
     if kind == "held":
-        return _counted(t, t.word("title", "Held back"), firing, over)
+        return marked(_counted(t, t.word("title", "Held back"), firing, over))
     if kind == "missed":
-        return _counted(t, t.word("title", "Missed"), firing, over)
+        return marked(_counted(t, t.word("title", "Missed"), firing, over))
     if not firing:
         what = t.many("{count} alert is over", "{count} alerts are over", len(over))
-        return _naming(t, lambda brands: t.word("title", "{what}: {brands}", what=what, brands=brands), over)
+        return _naming(t, lambda brands: marked(t.word("title", "{what}: {brands}", what=what, brands=brands)), over)
     loud = level(t, firing[0].severity)
     what = t.say("the whole market moves") if kind == "market" else _at_once(t, firing)
     return _naming(
-        t, lambda brands: t.word("title", "{level}: {what}: {brands}", level=loud, what=what, brands=brands), firing
+        t,
+        lambda brands: marked(t.word("title", "{level}: {what}: {brands}", level=loud, what=what, brands=brands)),
+        firing,
     )
 
 
@@ -220,8 +237,36 @@ def _ended(t: Tongue, member: BundleMember) -> str:
             return t.word("alert", "{brand} (its time is over)", brand=member.title)
         case Resolution.MANUAL:
             return t.word("alert", "{brand} (closed by hand)", brand=member.title)
+        case Resolution.UNWATCHED:
+            return t.word("alert", "{brand} (not watched any more)", brand=member.title)
         case _:
             return member.title
+
+
+def _answered(t: Tongue, firing: Sequence[BundleMember]) -> str:
+    """Who is on what."""
+    found = [(short(one.assignee or one.acked_by or ""), one.title) for one in firing if _on_it(one)]
+    if not found:
+        return ""
+    brands = ", ".join(t.word("alert", "{brand} ({by})", brand=brand, by=by) for by, brand in found)
+    return t.say("Somebody is on it already: {brands}.", brands=brands)
+
+
+def _on_it(member: BundleMember) -> bool:
+    return bool(member.assignee or member.acked_by)
+
+
+def _drills(t: Tongue, drills: Sequence[BundleMember]) -> str:
+    """Those that stand beside what is real."""
+    if not drills:
+        return ""
+    brands = ", ".join(dict.fromkeys(one.title for one in drills))
+    return t.many(
+        "A drill was among it, nothing has happened: {brands}.",
+        "{count} drills were among it, nothing has happened: {brands}.",
+        len(drills),
+        brands=brands,
+    )
 
 
 def _alone(t: Tongue, count: int) -> str:

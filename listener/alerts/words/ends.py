@@ -16,14 +16,21 @@ def end(t: Tongue, told: Told) -> Text:
 
 
 def _title(t: Tongue, told: Told, brand: str) -> str:
-    signal = told.alert.signal
     match told.alert.resolution:
+        case Resolution.EXPIRED if told.drill:
+            return t.word("title", "Ended: {brand}", brand=brand)
         case Resolution.MANUAL:
             return t.word("title", "Closed by hand: {brand}, {by}", brand=brand, by=_by(t, told))
         case Resolution.NO_DATA:
             return t.word("title", "Closed without recovery: {brand}, nobody speaks", brand=brand)
         case Resolution.EXPIRED:
             return t.word("title", "Ended: {brand}, one complaint that many may see", brand=brand)
+        case Resolution.UNWATCHED:
+            return t.word("title", "Closed without recovery: {brand}, not watched any more", brand=brand)
+    return _recovered(t, told.alert.signal, brand)
+
+
+def _recovered(t: Tongue, signal: Signal, brand: str) -> str:
     if signal.strength is None:
         return t.word("title", "Resolved: {brand} can be heard again", brand=brand)
     if _near(signal):
@@ -47,14 +54,7 @@ def _how(t: Tongue, told: Told) -> list[str]:
     lasted = t.say("The alert lasted {duration}.", duration=t.lasting(ended_at - alert.started_at))
     match alert.resolution:
         case Resolution.MANUAL:
-            by = short(told.by or "")
-            said = (
-                t.say("{by} says that it is dealt with.", by=by)
-                if by
-                else t.say("Somebody says that it is dealt with.")
-            )
-            again = t.say("What was said until now counts no more; if it goes on, there will be a new alert.")
-            return [said, lasted, again]
+            return _by_hand(t, told, lasted)
         case Resolution.NO_DATA:
             silent = t.many(
                 "Nobody has spoken of {brand} for a day: nothing tells whether it is over.",
@@ -64,10 +64,29 @@ def _how(t: Tongue, told: Told) -> list[str]:
             )
             return [silent, lasted]
         case Resolution.EXPIRED:
-            return [lasted, t.say("That says nothing of how it went on; look at the linked mention.")]
+            return _expired(t, told, lasted)
+        case Resolution.UNWATCHED:
+            gone = t.say(
+                "{brand}, or the rule that fired, is not watched any more: nothing tells whether it is over.",
+                brand=brand,
+            )
+            return [gone, lasted]
     if alert.signal.strength is None:
         return [lasted, t.say("What was missed is counted late.")]
     return [what(t, alert.signal, brand), lasted, t.say("There is nothing to do.")]
+
+
+def _by_hand(t: Tongue, told: Told, lasted: str) -> list[str]:
+    by = short(told.by or "")
+    said = t.say("{by} says that it is dealt with.", by=by) if by else t.say("Somebody says that it is dealt with.")
+    again = t.say("What was said until now counts no more; if it goes on, you will be told again.")
+    return [said, lasted] if told.drill else [said, lasted, again]
+
+
+def _expired(t: Tongue, told: Told, lasted: str) -> list[str]:
+    if told.drill:
+        return [t.say("Its time was over, and nobody had closed it."), lasted]
+    return [lasted, t.say("That says nothing of how it went on; look at the linked mention.")]
 
 
 def _silent_days(alert: Alert) -> int:
@@ -83,6 +102,6 @@ def _found(t: Tongue, told: Told) -> list[str]:
         sentences.append(t.say('The cause: "{cause}".', cause=cause))
     if helped:
         sentences.append(t.say('What helped: "{helped}".', helped=helped))
-    if not sentences and told.alert.resolution is Resolution.MANUAL:
+    if not sentences and not told.drill and told.alert.resolution is Resolution.MANUAL:
         sentences.append(t.say("Nobody has said yet what it was and what helped: say so, it helps the next time."))
     return sentences

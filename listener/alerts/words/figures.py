@@ -1,8 +1,9 @@
 """What was found, in words: each sentence with its numbers, or nothing where a number is not known. Pure."""
 
+import math
 from datetime import timedelta
 
-from listener.alerts.words.languages import DAY_HOURS, LONG_HOURS, MINUTES_PER_HOUR, Tongue, known, percent
+from listener.alerts.words.languages import DAY_HOURS, LONG_HOURS, MINUTES_PER_HOUR, ODDS_MAX, Tongue, known, percent
 from listener.domain import Channel, Rate, Signal
 
 RATE_MENTIONS = 10  # with fewer in the hour, the fall within the day is told
@@ -129,6 +130,7 @@ def sure(t: Tongue, signal: Signal) -> str:
     evidence, limit = known(strength.evidence), known(strength.limit)
     if evidence is None or limit is None:
         return ""
-    return t.say(
-        "The evidence is {odds} to 1; {limit} to 1 wakes somebody.", odds=t.odds(evidence), limit=t.odds(limit)
-    )
+    odds, least = t.odds(evidence), t.odds(limit)
+    if evidence > math.log(ODDS_MAX):
+        return t.say("The evidence is more than {odds} to 1; {limit} to 1 wakes somebody.", odds=odds, limit=least)
+    return t.say("The evidence is {odds} to 1; {limit} to 1 wakes somebody.", odds=odds, limit=least)

@@ -25,8 +25,9 @@ def again(
 ) -> dict[str, dict[str, str]]:
     """The words of an event that is told again: ``words`` are ``title`` and ``body`` by language, and stay as they are.
 
-    ``reason`` is ``repeat`` (the ``repeat``-th reminder) or ``escalated`` (somebody else is asked); others change no
-    title. Nobody has answered for ``minutes``; ``escalate`` says that nobody will be asked again.
+    ``reason`` is ``repeat`` (the ``repeat``-th reminder; 0: somebody had answered, and that has run out) or
+    ``escalated`` (somebody else is asked); others change no title. Nobody has answered for ``minutes``; ``escalate``
+    says that nobody will be asked again.
     """
     return {code: _again(tongue(code), said, reason, repeat, minutes, escalate) for code, said in words.items()}
 
@@ -34,13 +35,16 @@ def again(
 def _again(
     t: Tongue, said: Mapping[str, str], reason: Reason, repeat: int, minutes: int, escalate: bool
 ) -> dict[str, str]:
-    title = said["title"]
-    if reason is Reason.REPEAT:
+    title, ran_out = said["title"], reason is Reason.REPEAT and not repeat
+    if ran_out:
+        title = t.word("title", "Reminder: {title}", title=title)
+    elif reason is Reason.REPEAT:
         title = t.word("title", "Reminder {number}: {title}", number=str(repeat), title=title)
     elif reason is Reason.ESCALATED:
         title = t.word("title", "Unanswered: {title}", title=title)
     last = t.say("This is the last call, nobody will be asked again: take it further.") if escalate else ""
-    body = joined([_unanswered(t, minutes), last, said["body"]])
+    since = t.say("Somebody was on it, and that has run out: it still fires.") if ran_out else _unanswered(t, minutes)
+    body = joined([since, last, said["body"]])
     return {"title": short(title, TITLE_CHARS_MAX), "body": body}
 
 
@@ -61,8 +65,20 @@ def drill(words: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
 
 
 def _drill(t: Tongue, said: Mapping[str, str]) -> dict[str, str]:
-    title = short(t.word("title", "DRILL: {title}", title=said["title"]), TITLE_CHARS_MAX)
-    return {"title": title, "body": joined([t.say("This is a drill: nothing has happened."), said["body"]])}
+    return {
+        "title": short(drill_title(t, said["title"]), TITLE_CHARS_MAX),
+        "body": joined([nothing_happened(t), said["body"]]),
+    }
+
+
+def drill_title(t: Tongue, title: str) -> str:
+    """A title as that of a drill."""
+    return t.word("title", "DRILL: {title}", title=title)
+
+
+def nothing_happened(t: Tongue) -> str:
+    """How the sentences of a drill begin."""
+    return t.say("This is a drill: nothing has happened.")
 
 
 def watchdog_words(instance: str, every_minutes: float) -> Mapping[str, Text]:

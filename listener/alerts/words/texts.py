@@ -58,7 +58,7 @@ def answer(t: Tongue, target: str, *, links: bool) -> str:
     """How to answer, or be left alone: ``target`` is an alert's id, or a bundle's."""
     id8 = short(target, 100)[:ID_CHARS]
     if links:
-        return t.say("Ack, snooze or silence: the links below, or `listener alerts ack {id8}`.", id8=id8)
+        return t.say("Ack, snooze or silence: with one of the links, or `listener alerts ack {id8}`.", id8=id8)
     return t.say("Ack with `listener alerts ack {id8}`; snooze and silence likewise.", id8=id8)
 
 
@@ -68,16 +68,17 @@ def answer(t: Tongue, target: str, *, links: bool) -> str:
 def _opening(t: Tongue, told: Told) -> Text:
     alert, signal, brand = told.alert, told.alert.signal, short(told.title)
     if Channel.SOURCES in signal.channels:
-        sentences = _unheard(t, alert)
+        sentences = _unheard(t, told)
     elif Channel.MENTION in signal.channels:
-        sentences = [_single(t, signal, brand), _came(t, alert), _start(t, alert)]
+        sentences = [_single(t, signal, brand), _came(t, told), _closed(t, told), _start(t, alert)]
     else:
         sentences = [
             what(t, signal, brand),
             volume(t, signal),
             rate(t, signal),
             burn(t, signal),
-            _began(t, alert),
+            _began(t, told),
+            _closed(t, told),
             sure(t, signal),
             *told.proven.get(t.code, ())[:PROVEN_MAX],
             _market(t, told),
@@ -125,15 +126,16 @@ def _headline(t: Tongue, signal: Signal) -> str:
     return t.word("title", "more complaints than usual") if more else t.word("title", "it looks worse than usual")
 
 
-def _unheard(t: Tongue, alert: Alert) -> list[str]:
-    signal, sources = alert.signal, ", ".join(short(source) for source in alert.signal.sources)
+def _unheard(t: Tongue, told: Told) -> list[str]:
+    alert, signal = told.alert, told.alert.signal
+    sources = ", ".join(short(source) for source in alert.signal.sources)
     if signal.onset_at is None:
         fail = t.say("These sources fail: {sources}.", sources=sources)
     else:
         since = t.clock(signal.onset_at, now=alert.updated_at)
         fail = t.say("These sources fail since {time}: {sources}.", time=since, sources=sources)
     return [
-        fail if sources else _came(t, alert),
+        fail if sources else _came(t, told),
         t.say("What customers say there is not heard: silence is no good news."),
         t.say("Check the sources (`listener sources`)."),
     ]
@@ -152,16 +154,45 @@ def _single(t: Tongue, signal: Signal, brand: str) -> str:
     )
 
 
-def _began(t: Tongue, alert: Alert) -> str:
-    onset_at = alert.signal.onset_at
-    if onset_at is None:
-        return _came(t, alert)
-    onset, came = t.clock(onset_at, now=alert.updated_at), t.clock(alert.started_at, now=alert.updated_at)
-    return t.say("It began at about {onset}; the alert came at {came}.", onset=onset, came=came)
+def _began(t: Tongue, told: Told) -> str:
+    alert, onset_at = told.alert, told.alert.signal.onset_at
+    if onset_at is None or (alert.reopened and onset_at <= alert.started_at):
+        return _came(t, told)
+    onset, came, now = (t.clock(at, now=alert.updated_at) for at in (onset_at, alert.started_at, alert.updated_at))
+    if not alert.reopened:
+        return t.say("It began at about {onset}; the alert came at {came}.", onset=onset, came=came)
+    if told.reason is Reason.REOPENED:
+        return t.say(
+            "It began anew at about {onset}, and the alert is back since {now}; it first came at {came}.",
+            onset=onset,
+            now=now,
+            came=came,
+        )
+    return t.say("It began anew at about {onset}; the alert first came at {came}.", onset=onset, came=came)
 
 
-def _came(t: Tongue, alert: Alert) -> str:
-    return t.say("The alert came at {came}.", came=t.clock(alert.started_at, now=alert.updated_at))
+def _came(t: Tongue, told: Told) -> str:
+    alert = told.alert
+    came, now = (t.clock(at, now=alert.updated_at) for at in (alert.started_at, alert.updated_at))
+    if told.reason is Reason.REOPENED:
+        return t.say("The alert is back since {now}; it first came at {came}.", now=now, came=came)
+    if alert.reopened:
+        return t.say("The alert first came at {came}, and has come back since.", came=came)
+    return t.say("The alert came at {came}.", came=came)
+
+
+def _closed(t: Tongue, told: Told) -> str:
+    """Of what is back: who had closed it, and what people said of it then."""
+    if told.reason is not Reason.REOPENED:
+        return ""
+    by, cause, helped = short(told.by or ""), *(short(one or "", REMARK_CHARS_MAX) for one in (told.cause, told.helped))
+    return joined(
+        [
+            t.say("{by} had closed it by hand.", by=by) if by else "",
+            t.say('The cause was then: "{cause}".', cause=cause) if cause else "",
+            t.say('What helped then: "{helped}".', helped=helped) if helped else "",
+        ]
+    )
 
 
 def _market(t: Tongue, told: Told) -> str:
