@@ -86,8 +86,6 @@ def router(acting: Acting, guard: Guard) -> APIRouter:
 
 
 def _action(acting: Acting, target: str, body: AnswerBody, person: str, key: str | None) -> Action:
-    if body.seq is None and body.action is not Act.NOTE:
-        raise HTTPException(422, "seq is needed: which event did you see?")
     if body.action is Act.ASSIGN and body.assignee is None:
         raise HTTPException(422, "assignee is needed: whose is it now?")
     now = acting.clock()

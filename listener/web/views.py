@@ -1,11 +1,11 @@
 """What the HTTP API takes and gives: the models behind its OpenAPI document."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from listener.alerts.wire.findings import Share, Time
-from listener.alerts.wire.oncall import Comment, Name
+from listener.alerts.wire.oncall import NOTE_OR_SEQ, Comment, Name
 from listener.domain import Act, Alert, AlertState, Outcome, Reason, Resolution, Response, Severity, Silence, Via
 from listener.store.actions import Handled
 from listener.store.sendings import Sending
@@ -29,13 +29,21 @@ class Body(BaseModel):
 class AnswerBody(Body):
     """What a person does about an alert: a command as over MQTT; who they are, their token says."""
 
+    model_config = ConfigDict(json_schema_extra=NOTE_OR_SEQ)
+
     action: Act = Act.ACK
-    seq: int | None = Field(default=None, ge=1, le=10**9, description="The event that you saw; a note needs none")
+    seq: int | None = Field(default=None, ge=1, le=10**9, description="The event that was seen; a note needs none")
     minutes: float | None = Field(default=None, gt=0.0, le=MINUTES_MAX, description="For snooze and silence")
     assignee: Name | None = Field(default=None, description="For assign")
     comment: Comment | None = Field(default=None, description="The cause, or any remark")
     helped: Comment | None = Field(default=None, description="What helped")
     at: AwareDatetime | None = Field(default=None, description="When it was decided, if known")
+
+    @model_validator(mode="after")
+    def _names_an_event(self) -> Self:
+        if self.seq is None and self.action is not Act.NOTE:
+            raise ValueError("seq is missing: which event was seen?")
+        return self
 
 
 class SilenceBody(Body):

@@ -375,7 +375,9 @@ def test_the_body_is_a_command_without_by() -> None:
     for name, field in theirs["properties"].items():
         assert field == {key: ours["properties"][name][key] for key in field}
     assert set(ours["properties"]) == set(theirs["properties"])
-    assert ours["required"] == [name for name in theirs["required"] if name != "by"]
+    assert "required" not in ours
+    assert theirs["required"] == ["by"]
+    assert {key: ours[key] for key in ("if", "else")} == {key: theirs[key] for key in ("if", "else")}
 
 
 async def test_a_person_acts_by_their_token(at: Desk) -> None:

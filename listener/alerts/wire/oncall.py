@@ -1,9 +1,10 @@
 """What we say besides alerts, and what we are told: several alerts in one message, actions, the watchdog, a test."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from listener.alerts.wire.findings import AnswerFindings, Payload, Share, Time, Words
 from listener.domain import Act, AlertState, BundleKind, Outcome, Reason, Resolution, Severity, Via
@@ -96,16 +97,29 @@ class ActionPayload(Payload):
     explanation: str
 
 
+# A note answers no event in particular; everything else says which one was seen.
+NOTE_OR_SEQ: JsonDict = {
+    "if": {"properties": {"action": {"const": Act.NOTE.value}}, "required": ["action"]},
+    "else": {"required": ["seq"], "properties": {"seq": {"type": "integer"}}},
+}
+
+
 class Command(Payload):
     """What a subscriber sends: an action, the event it answers, and who it is."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=NOTE_OR_SEQ)
 
     action: Act = Act.ACK
-    seq: int = Field(ge=1, le=10**9)
+    seq: int | None = Field(default=None, ge=1, le=10**9, description="The event that was seen; a note needs none")
     by: Name
     minutes: float | None = Field(default=None, gt=0.0, le=60 * 24 * 30, description="For snooze and silence")
     assignee: Name | None = Field(default=None, description="For assign")
     comment: Comment | None = Field(default=None, description="The cause, or any remark")
     helped: Comment | None = Field(default=None, description="What helped")
     at: datetime | None = Field(default=None, description="When it was decided, if known")
+
+    @model_validator(mode="after")
+    def _names_an_event(self) -> Self:
+        if self.seq is None and self.action is not Act.NOTE:
+            raise ValueError("seq is missing: which event was seen?")
+        return self
