@@ -20,6 +20,7 @@ CHATTY = (
     "requests",
     "urllib3",
     "apprise",
+    "matplotlib",
 )
 
 

@@ -197,7 +197,7 @@ def line(event: Line) -> Text:
         case TestPayload():
             said = Text(f"a test of {clean(event.receiver)} by listener {clean(event.instance)}: it arrives")
         case ActionPayload():
-            done = f"{clean(event.by)} ({event.via}): {event.action} of {clean(event.target)[:8]}"
+            done = f"{clean(event.by) or 'somebody'} ({event.via}): {event.action} of {clean(event.target)[:8]}"
             said = Text(f"{done}, {event.outcome}: {clean(event.explanation)}")
         case Connection():
             lost = event.problem is not None and f"no connection to the broker: {clean(event.problem)}"

@@ -57,13 +57,17 @@ class Taken:
     def __init__(self, database: Database, wake: Wake) -> None:
         self._database = database
         self._wake = wake
-        self._heard: dict[str, datetime] = {}
+        self._heard: dict[str, tuple[str, datetime]] = {}  # by their ids: under which they are kept, and when heard
 
     async def __call__(self, action: Action) -> bool:
-        """Keep it, or leave it to the daemon that has kept it, and ring; False when its id was known."""
-        self._heard = {known: at for known, at in self._heard.items() if abs(action.at - at) <= 2 * HEARD_WITHIN}
-        kept, new = await actions.put_heard(self._database, action, within=HEARD_WITHIN, ours=self._heard.keys())
-        self._heard[kept] = action.at
+        """Keep it, or leave it to the daemon that has kept it, and ring; False when this one has heard it before."""
+        near = 2 * HEARD_WITHIN  # of what may be near to the same as this
+        self._heard = {known: one for known, one in self._heard.items() if abs(action.at - one[1]) <= near}
+        if action.id in self._heard:
+            return False
+        ours = {kept for kept, _ in self._heard.values()}
+        kept, new = await actions.put_heard(self._database, action, within=HEARD_WITHIN, ours=ours)
+        self._heard[action.id] = (kept, action.at)
         self._wake()
         return new or kept != action.id
 

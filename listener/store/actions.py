@@ -1,11 +1,11 @@
 """What people ask for: kept as it comes, until the stage that answers it says what became of it, and for good after."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener import tables
@@ -14,6 +14,8 @@ from listener.store.database import Database, chunks, insert_into
 from listener.store.texts import storable
 
 HISTORY_MAX = 500  # actions of one alert that are read
+# One daemon at a time looks whether another one has heard the same.
+HEARD_LOCK = 7_301_003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,25 +30,52 @@ class Handled:
 
 async def put(database: Database, action: Action) -> bool:
     """Keep an action until it is handled; False when one with its id is known: the same request came twice."""
-    values = {
-        "id": action.id,
+    async with database.writing() as connection:
+        return await _put(connection, database.dialect, action)
+
+
+async def put_heard(
+    database: Database, action: Action, *, within: timedelta, ours: Collection[str]
+) -> tuple[str, bool]:
+    """Keep an action that other daemons of this database hear, too: its id there, and whether it is new.
+
+    One that asks for the same, came by the same way, and was heard within so much time of this one is this one, under
+    an id of its own; unless that is among ``ours``, which this daemon has heard: then somebody asks twice.
+    """
+    table = tables.action.c
+    same = [table[name].is_not_distinct_from(value) for name, value in _asked(action).items()]
+    near = table.at.between(action.at - within, action.at + within)
+    async with database.writing() as connection:
+        if database.dialect == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": HEARD_LOCK})
+        found = (await connection.execute(select(table.id).where(*same, near).order_by(table.row))).scalars().all()
+        if action.id not in found and (theirs := [one for one in found if one not in ours]):
+            return theirs[0], False
+        return action.id, await _put(connection, database.dialect, action)
+
+
+async def _put(connection: AsyncConnection, dialect: str, action: Action) -> bool:
+    values = {"id": action.id, "at": action.at, **_asked(action)}
+    statement = insert_into(dialect, tables.action).values(**values)
+    kept = await connection.execute(
+        statement.on_conflict_do_nothing(index_elements=["id"]).returning(tables.action.c.id)
+    )
+    return kept.first() is not None
+
+
+def _asked(action: Action) -> dict[str, Any]:
+    """What is asked for, and by whom, as columns."""
+    return {
         "target": action.target,
         "act": action.act.value,
         "seq": action.seq,
         "by": storable(action.by),
         "via": action.via.value,
-        "at": action.at,
         "minutes": action.minutes,
         "assignee": storable(action.assignee),
         "comment": storable(action.comment),
         "helped": storable(action.helped),
     }
-    statement = insert_into(database.dialect, tables.action).values(**values)
-    async with database.writing() as connection:
-        kept = await connection.execute(
-            statement.on_conflict_do_nothing(index_elements=["id"]).returning(tables.action.c.id)
-        )
-        return kept.first() is not None
 
 
 async def waiting(database: Database, *, limit: int) -> list[Action]:

@@ -10,11 +10,13 @@ from typing import Any
 import aiomqtt
 import pytest
 import structlog
+from jsonschema import Draft202012Validator
 from structlog.testing import capture_logs
 
 from listener.alerts.mqtt import commands
 from listener.alerts.mqtt.commands import BURST, PER_SEC, WAITING_MAX, OnAction
 from listener.alerts.mqtt.receiver import MqttReceiver
+from listener.alerts.wire import schemas
 from listener.domain import Act, Action, Via
 from listener.errors import StoreError
 from listener.store import Database, actions
@@ -359,6 +361,49 @@ async def test_what_is_no_command_is_dropped_and_acknowledged(broker: Mosquitto,
         assert dropped == [why]
         await until(lambda: "Received PUBACK from listener-one-commands" in broker.log)
     assert desk.tried == []
+
+
+@BOTH
+async def test_who_sends_what_is_not_understood_reads_why(broker: Mosquitto, protocol: str) -> None:
+    """On the topic for actions, not retained; and what they send better then is done."""
+    desk = Desk()
+    async with aiomqtt.Client("127.0.0.1", broker.port) as phone:
+        await phone.subscribe("listener/v1/+/actions", qos=1)
+        async with receiver(broker, desk, protocol=protocol) as mqtt:
+            await connected(mqtt)
+            await listening(broker)
+            await send(broker, {"seq": 1}, note("better"))
+            said = await asyncio.wait_for(anext(phone.messages), 10)
+            await until(lambda: desk.taken)
+    assert (str(said.topic), said.qos, said.retain) == ("listener/v1/one/actions", 1, False)
+    assert isinstance(said.payload, bytes)
+    told = json.loads(said.payload)
+    Draft202012Validator(schemas.load("action")).validate(told)
+    assert (told["target"], told["outcome"], told["explanation"]) == (ALERT_ID, "refused", "by is missing")
+    assert desk.comments == ["better"]
+    async with aiomqtt.Client("127.0.0.1", broker.port) as late:
+        await late.subscribe("listener/v1/#")
+        await late.unsubscribe("listener/v1/#")  # what is retained comes before the answer to this
+        assert "listener/v1/one/actions" not in [
+            str((await anext(late.messages)).topic) for _ in range(len(late.messages))
+        ]
+
+
+async def test_a_daemon_that_hears_its_own_refusal_as_a_command_is_silent(broker: Mosquitto) -> None:
+    """Somebody's rule passes on what comes on the topic for actions: that must not go round."""
+    dropped: list[str] = []
+    async with aiomqtt.Client("127.0.0.1", broker.port) as phone:
+        await phone.subscribe("listener/v1/+/actions", qos=1)
+        async with receiver(broker, Desk(), on_command_dropped=dropped.append) as mqtt:
+            await connected(mqtt)
+            await listening(broker)
+            await send(broker, {"seq": 1})
+            said = await asyncio.wait_for(anext(phone.messages), 10)
+            await send(broker, said.payload, {"by": "mari"})
+            then = await asyncio.wait_for(anext(phone.messages), 10)
+    assert dropped == ["invalid"] * 3
+    assert isinstance(then.payload, bytes)
+    assert json.loads(then.payload)["by"] == "mari"
 
 
 @pytest.mark.parametrize("level", ["acme", ALERT_ID.upper(), ALERT_ID.replace("-", ""), f"{{{ALERT_ID}}}", "x" * 3000])

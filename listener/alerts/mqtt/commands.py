@@ -5,29 +5,30 @@ what is sent while we are away waits there. A command is acknowledged once it is
 form and rate are bounded, and nothing in them raises.
 
 What the broker sends again, since it has not heard our acknowledgement, is the same action again: its id is made of the
-packet's number, which the repeat has, too (MQTT 5.0, 4.4), and of what it says.
+packet's number, which the repeat has, too (MQTT 5.0, 4.4), and of what it says. A command that says when it was decided
+is the same one whoever hears it: of two daemons on one database each has a session, and hears every command.
+
+What is not understood is told to its sender, who cannot see our log, and to the log; neither more often than is read.
 """
 
 import asyncio
 import contextlib
 import hashlib
-import unicodedata
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import paho.mqtt.client as paho
 import structlog
-from pydantic import ValidationError
 
 from listener.alerts.mqtt.client import MqttClient
 from listener.alerts.mqtt.connection import keep_connected
+from listener.alerts.mqtt.refusals import Allowance, Dropped, Refusal, refused, shown, understood
 from listener.alerts.mqtt.topics import Target, Topics, slug
-from listener.alerts.wire.oncall import Command
+from listener.alerts.wire.oncall import ActionPayload, Command
 from listener.config.mqtt import MqttOptions
 from listener.domain import Action, Via, stable_id
 from listener.errors import StoreError
@@ -42,19 +43,31 @@ SESSION_SECS = 24 * 3600
 STORE_RETRY_FIRST_SECS = 1.0
 STORE_RETRY_MAX_SECS = 10.0
 CRASHES_MAX = 3  # of one command: whatever is wrong with it, those behind it have waited long enough
-LINES = MappingProxyType(dict.fromkeys(map(ord, "\n\r\t")))  # what a remark may hold of control characters
+TOLD_MAX, TOLD_SECS = 10, 1.0  # of what is not taken: so many at once are told, then one in so many seconds
+WARNED_MAX, WARNED_SECS = 10, 10.0
+QUIET = frozenset({"empty", "retained"})  # nobody waits for what comes of these
 
-Dropped = Literal["empty", "retained", "too_large", "topic", "invalid", "flood", "crashed"]
 OnAction = Callable[[Action], Awaitable[bool | None]]
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """What a command asks for.
+
+    ``numbered`` says that its id is made of the packet's number, which a broker may give again to another command.
+    """
+
+    action: Action
+    numbered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """One command, and the message and connection that it came by, to acknowledge it there."""
 
-    action: Action
+    understood: Understood
     client: MqttClient
     message: paho.MQTTMessage
 
@@ -63,10 +76,10 @@ class Commands:
     """Listens for commands to one daemon and hands them to ``on_action``, one after the other.
 
     ``brands`` are the slugs of its brands: commands about others are another daemon's; empty takes any. What is not
-    taken is told to ``on_dropped``, with one of a few words. ``on_action`` keeps an action once, by its id, and says
-    whether it was new. When it raises StoreError it is asked again, with the same action, until it succeeds; the
-    message stays the broker's. When it raises anything else, that is a bug, told to ``on_crash``, and the command is
-    dropped after a few attempts.
+    taken is told to ``on_dropped``, with one of a few words; and to ``on_told``, for its sender, where it names an
+    alert. ``on_action`` keeps an action once, by its id, and says False when the id was known. When it raises
+    StoreError it is asked again, with the same action, until it succeeds; the message stays the broker's. When it
+    raises anything else, that is a bug, told to ``on_crash``, and the command is dropped after a few attempts.
     """
 
     def __init__(
@@ -80,6 +93,7 @@ class Commands:
         on_dropped: Callable[[Dropped], None],
         on_refused: Callable[[str], None],
         on_crash: Callable[[], None] = lambda: None,
+        on_told: Callable[[ActionPayload], None] = lambda _: None,
     ) -> None:
         self._options = options
         self._topics = topics
@@ -89,6 +103,9 @@ class Commands:
         self._on_dropped = on_dropped
         self._on_refused = on_refused
         self._on_crash = on_crash
+        self._on_told = on_told
+        self._warning = Allowance(burst=WARNED_MAX, every_secs=WARNED_SECS)
+        self._telling = Allowance(burst=TOLD_MAX, every_secs=TOLD_SECS)
         self._waiting: deque[Received] = deque()
         self._newest: MqttClient | None = None
         self._wake = asyncio.Event()
@@ -127,12 +144,13 @@ class Commands:
             if tokens < 1.0:
                 await asyncio.sleep((1.0 - tokens) / PER_SEC)
             tokens -= 1.0
-            await self._store(received.action, again=received.message.dup)
+            await self._store(received)
             received.client.acknowledge(received.message)
 
-    async def _store(self, action: Action, *, again: bool) -> None:
-        """Hand it on, until it is kept; ``again`` says that the broker has sent it before."""
-        pause_secs, crashes, certain = STORE_RETRY_FIRST_SECS, 0, not again
+    async def _store(self, received: Received) -> None:
+        """Hand it on, until it is kept."""
+        action, pause_secs, crashes = received.understood.action, STORE_RETRY_FIRST_SECS, 0
+        certain = received.understood.numbered and not received.message.dup
         while True:
             try:
                 new = await self._on_action(action)
@@ -143,7 +161,7 @@ class Commands:
                 self._on_crash()
                 crashes += 1
                 if crashes >= CRASHES_MAX:
-                    self._on_dropped("crashed")
+                    self._drop("crashed", received, "an error of ours, it is in the log; nothing was changed")
                     return
             else:
                 if new is not False or not certain:
@@ -161,16 +179,37 @@ class Commands:
             self._newest = client
             self._waiting = deque(one for one in self._waiting if one.message.qos == 0)  # the others are sent again
         found = parse(message, topics=self._topics, slugs=self._slugs, now=self._clock())
-        if isinstance(found, Action) and len(self._waiting) >= WAITING_MAX[min(message.qos, 1)]:
-            found = "flood"
-        if isinstance(found, Action):
-            self._waiting.append(Received(action=found, client=client, message=message))
-            self._wake.set()
-            return
+        if isinstance(found, Understood):
+            received = Received(understood=found, client=client, message=message)
+            if len(self._waiting) < WAITING_MAX[min(message.qos, 1)]:
+                self._waiting.append(received)
+                self._wake.set()
+                return
+            self._drop("flood", received, "too many commands at once; send it again")
+        elif found is not None:
+            self._dropped(message, found)
         client.acknowledge(message)
-        if found is not None:
-            log.debug("mqtt.command_dropped", why=found)
-            self._on_dropped(found)
+
+    def _drop(self, why: Dropped, received: Received, problem: str) -> None:
+        """Drop what was understood."""
+        action, target = received.understood.action, _target(received.message, self._topics)
+        found = Refusal(why=why, problem=problem, target=target, act=action.act, seq=action.seq, by=action.by)
+        self._dropped(received.message, found)
+
+    def _dropped(self, message: paho.MQTTMessage, refusal: Refusal) -> None:
+        """Count what was not taken; warn, and tell who sent it, unless that was done too often just now."""
+        self._on_dropped(refusal.why)
+        now = self._clock()
+        if refusal.why in QUIET:
+            log.debug("mqtt.command_dropped", why=refusal.why)
+        elif self._warning.take(now):
+            left_out, self._warning.left_out = self._warning.left_out, 0
+            more = {"not_logged": left_out} if left_out else {}
+            topic = shown(_topic(message) or "no UTF-8")
+            log.warning("mqtt.command_dropped", why=refusal.why, topic=topic, problem=refusal.problem, **more)
+        told = refusal.told(now)
+        if told is not None and self._telling.take(now):
+            self._on_told(told)
 
     def _failed(self, problem: str) -> None:
         if problem != self._problem:
@@ -180,20 +219,23 @@ class Commands:
 
 def parse(
     message: paho.MQTTMessage, *, topics: Topics, slugs: Collection[str], now: datetime
-) -> Action | Dropped | None:
-    """The action that a message asks for; or why there is none; None when it is about another daemon's brand."""
+) -> Understood | Refusal | None:
+    """What a message asks for; or why it is not taken; None when it is about another daemon's brand."""
     if (why := _unread(message)) is not None:
-        return why
+        return Refusal(why=why)
     target = _target(message, topics)
     if target is None:
-        return "topic"
+        return Refusal(why="topic", problem="it names no alert")
     if slugs and target.brand_slug is not None and target.brand_slug not in slugs:
         return None
-    command = _command(bytes(message.payload))
-    if command is None:
-        return "invalid"
-    return Action(
-        id=_id(message, topics.instance),
+    body = bytes(message.payload)
+    if len(body) > COMMAND_BYTES_MAX:
+        return Refusal(why="too_large", problem=f"it has more than {COMMAND_BYTES_MAX} bytes", target=target)
+    command = understood(body)
+    if isinstance(command, str):
+        return refused(body, command, target)
+    action = Action(
+        id=_id(message, command, target, topics.instance),
         target=target.id,
         act=command.action,
         seq=command.seq,
@@ -205,42 +247,35 @@ def parse(
         comment=command.comment,
         helped=command.helped,
     )
+    return Understood(action=action, numbered=message.qos > 0 and command.at is None)
 
 
 def _unread(message: paho.MQTTMessage) -> Dropped | None:
     """Why a message is not even looked into."""
     if not message.payload:
         return "empty"  # so are retained messages taken away
-    if message.retain:
-        return "retained"
-    return "too_large" if len(message.payload) > COMMAND_BYTES_MAX else None
+    return "retained" if message.retain else None
 
 
-def _command(body: bytes) -> Command | None:
-    try:
-        command = Command.model_validate_json(body, strict=True)
-    except ValidationError:
-        return None
-    names, remarks = (command.by, command.assignee or ""), (command.comment or "", command.helped or "")
-    # A database refuses some controls, and a terminal obeys others.
-    wild = any(map(has_controls, names)) or any(has_controls(text.translate(LINES)) for text in remarks)
-    return None if wild else command
+def _id(message: paho.MQTTMessage, command: Command, target: Target, instance: str) -> str:
+    """The same for a message and for its repeat by the broker; with QoS 0 there are no repeats, and no numbers.
 
-
-def _id(message: paho.MQTTMessage, instance: str) -> str:
-    """The same for a message and for its repeat by the broker; with QoS 0 there are no repeats, and no numbers."""
+    Nobody decides the same twice in one moment: with ``at`` it is the same for whoever hears it, however late.
+    """
+    body = hashlib.sha256(message.payload).hexdigest()
+    if command.at is not None:
+        return stable_id("command", target.id, body)
     if message.qos == 0:
         return str(uuid.uuid4())
-    body = hashlib.sha256(message.payload).hexdigest()
     return stable_id("command", instance, message.topic, str(message.mid), body)
 
 
 def _target(message: paho.MQTTMessage, topics: Topics) -> Target | None:
+    topic = _topic(message)
+    return None if topic is None else topics.command_target(topic)
+
+
+def _topic(message: paho.MQTTMessage) -> str | None:
     with contextlib.suppress(UnicodeDecodeError):
-        return topics.command_target(message.topic)
+        return message.topic
     return None
-
-
-def has_controls(text: str) -> bool:
-    """Whether ``text`` has characters that are not for reading: controls, formats, lone surrogates."""
-    return any(unicodedata.category(char) in {"Cc", "Cs"} for char in text)

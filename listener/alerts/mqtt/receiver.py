@@ -21,10 +21,11 @@ import paho.mqtt.client as paho
 import structlog
 
 from listener.alerts.mqtt.client import MALFORMED, PACKET_TOO_LARGE, MqttClient, PublishRefused, publishable
-from listener.alerts.mqtt.commands import Commands, Dropped, OnAction
+from listener.alerts.mqtt.commands import Commands, OnAction
 from listener.alerts.mqtt.connection import keep_connected, log_end
 from listener.alerts.mqtt.discovery import birth_topic, discovery, discovery_topic, is_ours, removals
 from listener.alerts.mqtt.messages import Message, action_of, heartbeat_of, message_of
+from listener.alerts.mqtt.refusals import Dropped
 from listener.alerts.mqtt.retained import Document, Shelf, encode, is_stray
 from listener.alerts.mqtt.topics import Topics
 from listener.alerts.wire import payload
@@ -55,7 +56,7 @@ class MqttReceiver:
     are taken away; without it nothing is. ``on_action`` is called with what people ask for, on a second connection; it
     keeps the action, or raises StoreError to be asked again. ``on_refused`` is called with the kind of what the broker
     refused: alert, bundle, digest, watchdog, test, state, status, heartbeat, action, discovery, or subscription.
-    ``on_command_dropped`` is told why a command was not taken: see ``commands.Dropped``. ``on_crash`` is told of every
+    ``on_command_dropped`` is told why a command was not taken: see ``refusals.Dropped``. ``on_crash`` is told of every
     bug that ended a connection, which is made anew.
 
     A ``visitor`` publishes what it is given on the daemon's topics, beside the daemon: it says nothing of itself,
@@ -105,6 +106,7 @@ class MqttReceiver:
                 on_dropped=on_command_dropped,
                 on_refused=on_refused,
                 on_crash=on_crash,
+                on_told=self.publish_action,
             )
         self._removing = False
         self._discovery = discovery_topic(options.homeassistant_prefix, instance)
