@@ -33,7 +33,7 @@ WORDS = {
 ANSWER = AnswerFindings(
     seq=1,
     topic=f"listener/v1/brand/acme/alert/{alert().id}/ack",
-    links={"ack": "https://listener.example.org/a/ack/eyJ0"},
+    links={"ack": "https://listener.example.org/act/eyJ0"},
 )
 ARTICLE = ArticleFindings(
     id="late-delivery",

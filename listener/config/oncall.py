@@ -163,7 +163,7 @@ class Maintenance(Options):
 
 
 class StormOptions(Options):
-    """How many messages one daemon sends at most before it folds the rest into one that names them all."""
+    """How many messages of each kind go out at most before the rest is folded into one that names them all."""
 
     burst: Annotated[int, Field(ge=1, le=10_000, description="At once, worst first.")] = 5
     per_hour: Annotated[float, Field(gt=0.0, le=100_000.0, description="... and so many an hour in the long run.")] = (

@@ -39,7 +39,8 @@ class BundlePayload(Payload):
     """One message about several alerts. ``bundle_id`` and ``repeat`` occur once; drop what comes again.
 
     ``storm``: too many at once, the worst were told one by one. ``market``: brands that moved together. ``held``: what
-    waited for the end of quiet hours, a maintenance or a silence. ``missed``: what could not be delivered in time.
+    waited for the end of quiet hours, a maintenance or a silence, or was answered before it was told. ``missed``: what
+    could not be delivered in time.
     Only ``missed`` may name drills beside what is real.
     """
 
