@@ -305,7 +305,7 @@ async def test_a_stop_does_not_wait_for_a_frozen_broker(broker: Mosquitto) -> No
 async def test_many_at_once_all_arrive(broker: Mosquitto) -> None:
     """More than may be in flight at one time."""
     topic = "listener/v1/brand/acme/alert/critical"
-    async with subscriber(broker.port) as heard, receiver(broker) as mqtt:
+    async with subscriber(broker.port) as heard, receiver(broker, timeout_secs=30) as mqtt:
         await connected(mqtt)
         await asyncio.gather(*(mqtt.deliver(notification(seq)) for seq in range(1, 101)))
         await until(lambda: len(heard.on(topic)) == 100)

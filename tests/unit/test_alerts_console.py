@@ -159,7 +159,7 @@ def test_what_to_do_is_on_the_card(terminal: bool) -> None:
         "A delivery is late: https://help.example.org/late (87% alike)",
         "It was like this",
         "The courier's app was down; A notice on the front page",
-        "ack: https://listener.example.org/a/ack/eyJ0",
+        "ack: https://listener.example.org/act/eyJ0",
     ):
         assert expected in text
 
