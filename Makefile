@@ -6,6 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := .cache/demo
 SEED   ?= 1
+# One more than there are processors: many tests wait for a server or for a whole daemon.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint format types contracts bench chaos model clean
@@ -32,7 +34,7 @@ run: $(VENV)/.run ## Install, then watch a brand's customers turn: two minutes t
 	@$(BIN)/listener run --config config/demo.toml
 
 test: $(VENV)/.dev ## Install, then run all tests; what is missing on this machine is skipped by name
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not soak"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak"
 
 check: lint types contracts test ## All that must hold before a commit
 

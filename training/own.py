@@ -98,13 +98,24 @@ def similar(texts: Sequence[str], limit: float = 0.5) -> list[tuple[int, int]]:
     counts = Counter(run for mine in runs for run in mine)
     holders: defaultdict[str, list[int]] = defaultdict(list)
     found = []
-    for place, mine in enumerate(runs):
-        rarest = sorted(mine, key=lambda run: (counts[run], run))[: len(mine) - math.ceil(limit * len(mine)) + 1]
-        near = {other for run in rarest for other in holders[run]}
-        found += [(other, place) for other in near if len(mine & runs[other]) > limit * len(mine | runs[other])]
-        for run in rarest:
+    # From the shortest: what comes later is as long or longer, so that fewer of its runs need to be held.
+    for place in sorted(range(len(runs)), key=lambda one: len(runs[one])):
+        mine = runs[place]
+        rarest = sorted(mine, key=lambda run: (counts[run], run))
+        asked = rarest[: len(mine) - math.ceil(limit * len(mine)) + 1]
+        near = {other for run in asked for other in holders[run]}
+        found += [(other, place) for other in near if _jaccard_exceeds(limit, mine, runs[other])]
+        for run in rarest[: len(mine) - math.ceil(2 * limit / (1 + limit) * len(mine)) + 1]:
             holders[run].append(place)
-    return found
+    return sorted((min(pair), max(pair)) for pair in found)
+
+
+def _jaccard_exceeds(limit: float, first: set[str], second: set[str]) -> bool:
+    shorter, longer = sorted((len(first), len(second)))
+    if shorter <= limit * longer:  # not even if it holds all of the other
+        return False
+    common = len(first & second)
+    return common > limit * (shorter + longer - common)
 
 
 def frames(texts: Sequence[str], words: int = 6) -> dict[str, int]:
