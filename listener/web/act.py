@@ -40,11 +40,7 @@ def router(acting: Acting) -> APIRouter:
         if used is None:
             return await _page(acting, t, claim, about, act=_offered(claim, about))
         note = Act.NOTE if claim.act is Act.RESOLVE else None
-        told = Result(
-            kind=used.outcome.value if used.outcome else "waiting",
-            message=page_texts.used(t, used.action.at, now=acting.clock()),
-            explanation=used.explanation or "",
-        )
+        told = _result(t, used, about, message=page_texts.used(t, used.action.at, now=acting.clock()))
         return await _page(acting, t, claim, about, act=note, result=told)
 
     @pages.post("/act/{token}")
@@ -59,13 +55,27 @@ def router(acting: Acting) -> APIRouter:
         if handled is None:
             told = Result(kind="noop", message=page_texts.over(t))
             return await _page(acting, t, claim, about, act=Act.NOTE, result=told)
-        kind = handled.outcome.value if handled.outcome else "waiting"
-        told = Result(kind=kind, message=page_texts.became(t, handled.outcome), explanation=handled.explanation or "")
         fresh = await subject(acting.database, claim.target, most=SHOWN_MAX) or about
+        told = _result(t, handled, fresh, message=page_texts.became(t, handled.outcome))
         status = _KINDS[handled.outcome]
         return await _page(acting, t, claim, fresh, act=None, result=told, status=status)
 
     return pages
+
+
+def _result(t: Tongue, handled: Handled, about: Subject, *, message: str) -> Result:
+    """What became of it; how the alerts stand then is on the page, so only a refusal needs to be explained."""
+    if handled.outcome is not Outcome.REFUSED:
+        return Result(kind=handled.outcome.value if handled.outcome else "waiting", message=message)
+    action = handled.action
+    seq = 0 if about.bundle else action.seq  # each of several was answered as the message named it
+    reasons = (page_texts.why_not(t, action.act, alert, seq=seq) for alert in about.alerts)
+    return Result(
+        kind=Outcome.REFUSED.value,
+        message=message,
+        explanation=next((reason for reason in reasons if reason), ""),
+        detail=handled.explanation or "",
+    )
 
 
 async def _read(acting: Acting, token: str, t: Tongue) -> tuple[Claim, Subject] | HTMLResponse:

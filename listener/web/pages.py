@@ -51,11 +51,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of it: ``kind`` is an outcome, ``waiting`` or ``error``, and names the colour."""
+    """What became of it: ``kind`` is an outcome, ``waiting`` or ``error``, and names the colour.
+
+    ``explanation`` says why not; where there are no words for it in the page's language, ``detail`` does in English.
+    """
 
     kind: str
     message: str
     explanation: str = ""
+    detail: str = ""
 
 
 def page(
@@ -78,6 +82,7 @@ def page(
         message=result.message if result else "",
         kind=result.kind if result else "",
         explanation=result.explanation if result else "",
+        detail=result.detail if result and not result.explanation else "",
         alerts=alerts,
         more=page_texts.more(t, more) if more else "",
         button=page_texts.button(t, act, minutes=minutes) if act else "",
@@ -96,6 +101,7 @@ def error_page(t: Tongue, why: Unusable, *, status: int) -> HTMLResponse:
         message=page_texts.unusable(t, why),
         kind="error",
         explanation="",
+        detail="",
         alerts=[],
         more="",
         button="",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from listener.alerts.words.languages import Tongue, headline, short
-from listener.domain import Act, Alert, AlertState, Outcome, Response, Severity
+from listener.domain import Act, Alert, AlertState, Channel, Outcome, Response, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +172,15 @@ def became(t: Tongue, outcome: Outcome | None) -> str:
             return t.say("It was not done.")
         case None:
             return t.say("Taken: it will be done in a moment.")
+
+
+def why_not(t: Tongue, act: Act, alert: Alert, *, seq: int | None) -> str:
+    """Why an answer to the event ``seq`` was refused, and what to do instead; nothing where only the log knows."""
+    if act is Act.RESOLVE and Channel.SOURCES in alert.signal.channels:
+        return t.say("Its sources still fail, so it would come back at once: snooze or mute it.")
+    if seq is not None and seq < alert.seq:
+        return t.say("It has become worse since that message: answer the newer one.")
+    return ""
 
 
 def used(t: Tongue, at: datetime, *, now: datetime) -> str:
