@@ -50,10 +50,12 @@ async def act(parts: Parts) -> list[ActionPayload]:
     for action in await actions.waiting(parts.database, limit=ACTIONS):
         try:
             done.append(await _act(parts, action))
-        except (_Lost, Conflict):
+        except Conflict:
             continue
         except StoreError:
             raise
+        except _Lost:
+            parts.trouble.actions.pop(action.id, None)
         except Exception:
             log.exception("action.crashed", action=action.id, target=action.target, act=action.act.value)
             done += await _crashed(parts, action)

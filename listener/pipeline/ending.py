@@ -1,7 +1,7 @@
 """End an alert though no rule says that it is over: by hand, by its time, or since nobody watches it any more."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +16,8 @@ from listener.pipeline.parts import Parts
 from listener.store import alerts, events, responses
 
 log = structlog.get_logger()
+
+ROLLOUT = timedelta(hours=1)  # how long daemons of two configurations may look at one database
 
 
 async def end(
@@ -46,20 +48,20 @@ def measured(parts: Parts, ended: Alert) -> None:
         parts.metrics.alert_seconds.labels(resolution=ended.resolution.value).observe(lasted_secs)
 
 
-def unwatched(parts: Parts, alert: Alert) -> bool:
+def unwatched(parts: Parts, alert: Alert, now: datetime) -> bool:
     """Whether an alert fires that nobody looks at any more: its brand or rule is gone, or nobody is told of the brand.
 
-    What began after our first look was found by a daemon of another configuration, while one is rolled out: it is
-    theirs to end, and an end of ours that they have undone is not made twice.
+    What began after our first look was found by a daemon of another configuration, while one is rolled out: for an hour
+    it is theirs to end, and an end of ours that they have undone is not made again.
     """
-    watching = parts.watching
+    since_at, ended_at = parts.watching.since_at, parts.watching.ended.get(alert.id)
     return (
         alert.state is AlertState.FIRING
         and alert.rule != DRILL
         and not parts.watches(alert.brand, alert.rule)
-        and watching.since_at is not None
-        and alert.started_at <= watching.since_at
-        and alert.id not in watching.ended
+        and since_at is not None
+        and alert.started_at <= max(since_at, now - ROLLOUT)
+        and (ended_at is None or ended_at <= now - ROLLOUT)
     )
 
 
@@ -78,7 +80,9 @@ async def end_unwatched(parts: Parts, alert: Alert, now: datetime) -> Alert | No
         return None
     if ended is None:
         return None
-    parts.watching.ended.add(ended.id)
+    recent = {alert_id: at for alert_id, at in parts.watching.ended.items() if at > now - ROLLOUT}
+    parts.watching.ended.clear()
+    parts.watching.ended.update(recent, **{ended.id: now})
     measured(parts, ended)
     log.warning(
         "alert.resolved",

@@ -99,10 +99,10 @@ class Trouble:
 
 @dataclass(kw_only=True)
 class Watching:
-    """Since when this process looks, and the alerts that it has ended since it watches their brand or rule no more."""
+    """Since when this process looks, and when it has ended alerts since it watches their brand or rule no more."""
 
     since_at: datetime | None = None
-    ended: set[str] = field(default_factory=set)
+    ended: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -164,14 +164,16 @@ async def test_promise_07_what_is_watched_and_drills_go_on(database: Database) -
 
 
 async def test_promise_07_what_another_daemon_has_found_since_we_look_is_theirs(database: Database) -> None:
-    """While a configuration is rolled out, one daemon knows a brand that the other does not know yet."""
+    """While a configuration is rolled out, one daemon knows a brand that the other does not know: for an hour."""
     async with bench(database) as at:
         without_brand(at)
         await at.look()
         at.clock[0] += MINUTE
         (alert,) = await decided(at, "bolt")
-        assert (await at.look(HOUR)).told == ()
-    assert (await kept(database, alert)).state is AlertState.FIRING
+        assert (await at.look(HOUR - MINUTE)).told == ()
+        (ended,) = (await at.look(MINUTE)).told
+        assert (ended.id, ended.resolution) == (alert.id, Resolution.UNWATCHED)
+        assert at.parts.watching.ended.keys() == {alert.id}
 
 
 async def test_promise_07_an_end_that_another_daemon_has_undone_is_not_made_twice(database: Database) -> None:
@@ -182,7 +184,7 @@ async def test_promise_07_an_end_that_another_daemon_has_undone_is_not_made_twic
         await at.look()
         over = await kept(database, alert)
         await worsened(at, replace(over, state=AlertState.FIRING, ended_at=None, resolution=None))
-        assert (await at.look(HOUR)).told == ()
+        assert (await at.look(HOUR - MINUTE)).told == ()
     assert (await kept(database, alert)).state is AlertState.FIRING
 
 

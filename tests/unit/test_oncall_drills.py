@@ -7,7 +7,7 @@ import pytest
 from listener.alerts.oncall.drill import drill
 from listener.alerts.oncall.rounds import Dispatched
 from listener.alerts.oncall.storm import Limits
-from listener.domain import Severity, Silence
+from listener.domain import Reason, Severity, Silence
 from tests.mentions import NOW
 from tests.oncall import MINUTE, World, bundles, named, told
 
@@ -52,6 +52,20 @@ def test_in_a_storm_drills_and_what_is_real_come_in_messages_of_their_own(change
     for brand in DRILLED:
         world.resolve(brand, 2, rule="drill", **changes)
     assert {frozenset(kind) for kind in kinds(world.round(HOUR))} == {frozenset({"real"}), frozenset({"drill"})}
+
+
+def test_ends_of_drills_do_not_stand_before_their_beginnings() -> None:
+    """What is folded says how many of its kind came alone: the worst, not the ends of others."""
+    world = World(limits=Limits(burst=5, per_hour=10.0, update=5 * MINUTE))
+    world.fire(*DRILLED, rule="drill")
+    world.round()
+    for brand in DRILLED:
+        world.resolve(brand, 2, rule="drill")
+    world.fire(*(f"next{number}" for number in range(7)), rule="drill")
+    found = world.round(HOUR)
+    (folded,) = bundles(found)
+    begun = [one for one in found.messages if one.bundle is None and one.tells[0].reason is Reason.FIRST]
+    assert folded.alone == len(begun) > 0
 
 
 def test_a_drill_is_no_part_of_a_market_that_moves() -> None:

@@ -216,7 +216,7 @@ class _Work:
     def _digest(self) -> None:
         """One message of all that waited and may be told now, and one of drills."""
         for drills in (False, True):
-            held = [tell for tell in self._held if (tell.kind == "drill") is drills]
+            held = [tell for tell in self._held if (tell.event.rule == DRILL) is drills]
             holds = frozenset(event.hold for tell in held for event in tell.chain if event.hold is not None)
             self._bundle("held", held, holds=holds)
         for tell in self._held:

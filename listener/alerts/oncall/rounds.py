@@ -25,8 +25,15 @@ __all__ = [
 
 REMINDERS: Final = frozenset({Reason.REPEAT, Reason.ESCALATED})
 
-Kind = Literal["page", "ticket", "end", "reminder", "drill"]
-KINDS: Final[tuple[Kind, ...]] = ("page", "ticket", "end", "reminder", "drill")  # in this order they go out
+Kind = Literal["page", "ticket", "end", "reminder", "drill", "drill_end"]
+KINDS: Final[tuple[Kind, ...]] = (
+    "page",
+    "ticket",
+    "end",
+    "reminder",
+    "drill",
+    "drill_end",
+)  # in this order they go out
 Outcome = Literal["told", "bundled", "unneeded", "superseded"]
 
 
@@ -64,7 +71,7 @@ class Tell:
         A drill takes nothing from what is real, and a reminder nothing from what nobody has heard of.
         """
         if self.event.rule == DRILL:
-            return "drill"
+            return "drill_end" if self.reason is Reason.RESOLVED else "drill"
         if self.reason is Reason.RESOLVED:
             return "end"
         if self.reason in REMINDERS:
