@@ -101,15 +101,16 @@ async def drained(queued: int, brands: int) -> tuple[float, bool]:
     async with _pipeline(names(brands)) as (at, on_call, _, _):
         await queue(at.parts.database, names(brands), queued // brands, now=utc_now())
         began = time.perf_counter()
-        taken = 0
-        while some := await deliver(at.parts, "mqtt"):
-            taken += some
+        while await deliver(at.parts, "mqtt"):
+            pass
         secs = time.perf_counter() - began
-        await eventually(lambda: len(on_call.raw) >= taken)
+        await nothing_waits(at.parts.database)
+        total = queued // brands * brands
+        await eventually(lambda: len(on_call.raw) >= total)
         order: dict[str, list[int]] = defaultdict(list)
         for one in on_call.told:
             order[one.brand].append(one.seq)
-    return taken / secs, all(seqs == list(range(1, queued // brands + 1)) for seqs in order.values())
+    return total / secs, all(seqs == list(range(1, queued // brands + 1)) for seqs in order.values())
 
 
 def pipeline_figures(*, alerts: int = ALERTS, queued: int = QUEUED) -> PipelineFigures:

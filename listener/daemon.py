@@ -23,6 +23,7 @@ from listener.pipeline.calendars import (
     refresh_calendars,
     store_calendars,
 )
+from listener.pipeline.deliver import Memory
 from listener.pipeline.resend import resend
 from listener.pipeline.watchdog import bark
 from listener.serving import serving
@@ -91,9 +92,10 @@ class Daemon:
     def __init__(self, app: App) -> None:
         self.app = app
         parts = app.parts
+        self.memories = {name: Memory() for name in parts.receivers}
         self.deliveries = [
-            self._stage(f"deliver_{name}", lambda name=name: deliver(parts, name))  # type: ignore[misc]
-            for name in parts.receivers
+            self._stage(f"deliver_{name}", lambda name=name, memory=memory: deliver(parts, name, memory))  # type: ignore[misc]
+            for name, memory in self.memories.items()
         ]
         self.telling = self._stage("tell", self._tell)
         self.acting = self._stage("act", self._act)
@@ -218,6 +220,8 @@ class Daemon:
             self.watching.wake.set()
 
     def _wake_deliveries(self) -> None:
+        for memory in self.memories.values():
+            memory.woken = True
         for delivery in self.deliveries:
             delivery.wake.set()
 
@@ -247,6 +251,8 @@ class Daemon:
         await self.acting.once()
         await self.evaluation.once()
         await self.telling.once()
+        for memory in self.memories.values():
+            memory.tried = set()  # else a receiver that is away could be tried without end
         for stage in self.deliveries:
             while await stage.once():
                 pass

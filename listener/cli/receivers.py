@@ -124,7 +124,8 @@ async def _try(settings: Settings, name: str, receiver: Receiver) -> dict[str, A
         problem = str(error)
     except TimeoutError:
         why = receiver.problem if isinstance(receiver, MqttReceiver) else None
-        problem = f"the broker is not connected: {why or 'no answer'}; check the table [mqtt], and that it runs"
+        why = why or "no answer; check the table [mqtt], and that it runs"
+        problem = f"the broker is not connected: {why}"
     return {"receiver": name, "taken": problem is None, "secs": round(loop.time() - started, 3), "problem": problem}
 
 

@@ -12,12 +12,12 @@ import typer
 
 from listener.alerts.oncall.drill import drill
 from listener.app import load_settings, utc_now
-from listener.cli.alerts import SHORT, about, flat, group, print_sendings
+from listener.cli.alerts import HELD, SHORT, about, flat, group, print_sendings
 from listener.cli.root import DEFAULT_CONFIG, ConfigOption, JsonOption, err, opened_database, out, print_json
 from listener.config import Settings
-from listener.domain import Act, Alert, Event, Outcome, Severity
+from listener.domain import Act, Alert, Event, Hold, Outcome, Severity
 from listener.errors import ConfigError, Fault
-from listener.store import Database, drills
+from listener.store import Database, alerts, drills
 from listener.store.actions import Handled
 from listener.store.sendings import Sending
 
@@ -61,12 +61,12 @@ def simulate(
         told = f"drill {alert.id}\nanswer it: {answer}"
         (err if json_ else out).print(told, markup=False, highlight=False, soft_wrap=True)
 
-    sent, history = asyncio.run(_run(settings, alert, event, written, timeout_secs if wait else None))
+    sent, history, hold = asyncio.run(_run(settings, alert, event, written, timeout_secs if wait else None))
     if json_:
         notifications = [{**asdict(one), "outcome": one.outcome} for one in sent]
         print_json({"id": alert.id, "notifications": notifications, "actions": [flat(one) for one in history]})
     elif wait:
-        _show(sent, history)
+        _show(sent, history, hold)
     if wait and (not sent or any(one.outcome != "sent" for one in sent)):
         raise typer.Exit(1)
 
@@ -77,13 +77,14 @@ def _by_config(config: Path) -> str:
 
 async def _run(
     settings: Settings, alert: Alert, event: Event, written: Callable[[], None], wait_secs: float | None
-) -> tuple[list[Sending], list[Handled]]:
+) -> tuple[list[Sending], list[Handled], Hold | None]:
     async with opened_database(settings) as database:
         await drills.write(database, alert, event)
         written()
         if wait_secs is None:
-            return [], []
-        return await _followed(database, alert.id, wait_secs)
+            return [], [], None
+        sent, history = await _followed(database, alert.id, wait_secs)
+        return sent, history, None if sent else (await alerts.held(database, [alert.id])).get(alert.id)
 
 
 async def _followed(database: Database, alert_id: str, wait_secs: float) -> tuple[list[Sending], list[Handled]]:
@@ -102,7 +103,10 @@ def _answered(history: list[Handled]) -> bool:
     return any(one.action.act in ANSWERS and one.outcome is Outcome.DONE for one in history)
 
 
-def _show(sent: list[Sending], history: list[Handled]) -> None:
+def _show(sent: list[Sending], history: list[Handled], hold: Hold | None) -> None:
+    if hold is not None:
+        out.print(f"Nobody was told yet: {HELD[hold]}", markup=False)
+        return
     if not sent:
         out.print("Nobody was told: is the daemon running, and does a route match? (`listener oncall`)", markup=False)
         return

@@ -14,7 +14,7 @@ from listener.alerts.oncall.respond import Handled, respond
 from listener.alerts.oncall.rounds import DRILL
 from listener.alerts.wire.oncall import ActionPayload
 from listener.alerts.wire.payload import Said
-from listener.domain import Action, Alert, AlertState, Outcome, Resolution
+from listener.domain import Act, Action, Alert, AlertState, Outcome, Resolution
 from listener.errors import StoreError
 from listener.pipeline.ending import end, measured
 from listener.pipeline.parts import Parts
@@ -154,6 +154,8 @@ async def _one(parts: Parts, connection: AsyncConnection, action: Action, now: d
         action, alert=alert, response=response, now=now, ack_minutes=ack_minutes, title=parts.title(alert.brand)
     )
     afterwards: list[Callable[[], None]] = []
+    if found.outcome is Outcome.REFUSED and action.act is Act.RESOLVE:
+        await responses.write(connection, parts.database.dialect, [found.response])  # what was written of the cause
     if found.outcome is Outcome.DONE:
         if found.silence is not None:
             await silences.put(connection, found.silence)

@@ -1,12 +1,16 @@
 """Hand over what the outbox holds, in the order of decision per brand, at least once."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from traceback import extract_tb
 from typing import Literal
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.alerts.oncall import say
 from listener.alerts.oncall.expiry import EXPIRY_SECS
@@ -24,11 +28,13 @@ from listener.domain import (
     Severity,
     stable_id,
 )
-from listener.errors import DeliveryError
+from listener.errors import DeliveryError, StoreError
+from listener.pipeline.mend import tellable
 from listener.pipeline.parts import Parts
 from listener.pipeline.turns import Turns
 from listener.protocols import Receiver
 from listener.store import alerts, events, outbox, responses
+from listener.store.outbox import Backlog, Waiting
 
 log = structlog.get_logger()
 
@@ -42,8 +48,9 @@ RETRY_AFTER_MOST_SECS = 300.0  # a receiver that is well again is told within th
 # The last second before a message expires: a broker is not handed what has less than a second to live.
 LAST = timedelta(seconds=1)
 SIGNS_MISSED = 2  # a sign that all is well is no news when so many more should have come since
-# So long untouched, what waits for a receiver that we do not know is known to no other daemon either: one whose
-# configuration is newer or older tries it, which makes it due later.
+READ_SECS = 3.0  # so long a backlog of which nothing is due is not read again: another daemon may have added to it
+# So long after it has expired, what waits for a receiver that we do not know is known to no other daemon either: one
+# whose configuration is newer or older has named it in a digest.
 UNKNOWN = timedelta(minutes=10)
 UNTOLD = "its beginning was never delivered"
 ANSWERED = "somebody has answered meanwhile"
@@ -52,37 +59,74 @@ TOO_LATE = "too late to say that all is well"
 NOT_CONFIGURED = "not configured any more"
 
 
-async def deliver(parts: Parts, receiver_name: str) -> int:
-    """Hand over what is due to one receiver, in order, for some seconds at most; how many it took.
+@dataclass(kw_only=True)
+class Memory:
+    """What a daemon remembers of its deliveries to one receiver from one slice to the next.
 
-    What has become too old while the receiver was away is named in one digest instead.
+    ``tried`` is kept where each message is to be tried once and no more. Until ``rests_until`` nothing is due of what
+    was there at ``read_at``; whoever adds to it sets ``woken``.
     """
-    taken = await _drained(parts, receiver_name) if parts.receivers[receiver_name].connected else 0
+
+    tried: set[int] | None = None
+    woken: bool = False
+    read_at: datetime | None = None
+    rests_until: datetime | None = None
+
+    def rests(self, now: datetime) -> bool:
+        """Whether there is no need to read what waits. A clock that was set back is no reason to rest."""
+        if self.woken or self.read_at is None or self.rests_until is None:
+            return False
+        return self.read_at <= now < min(self.rests_until, self.read_at + timedelta(seconds=READ_SECS))
+
+
+async def deliver(parts: Parts, receiver_name: str, memory: Memory | None = None) -> int:
+    """Hand over what is due to one receiver, in order, for some seconds at most.
+
+    Returns how many it took, or 1 when it took none and there was no time for others that are due; 0 when nothing is
+    left to do now. What has become too old while the receiver was away is named in one digest instead.
+    """
+    memory = memory or Memory()
+    if not parts.receivers[receiver_name].connected:
+        memory.rests_until = None
+        done = 0
+    elif memory.rests(parts.now()):
+        return 0
+    else:
+        done = await _drained(parts, receiver_name, memory)
     await _measured(parts)
-    return taken
+    return done
 
 
-async def _drained(parts: Parts, receiver_name: str) -> int:
+async def _drained(parts: Parts, receiver_name: str, memory: Memory) -> int:
     """One after the other, so that the lease need only be as long as one attempt."""
     receiver = parts.receivers[receiver_name]
-    until = parts.now() + timedelta(seconds=SLICE_SECS)
+    memory.woken, memory.read_at, memory.rests_until = False, parts.now(), None
+    until = memory.read_at + timedelta(seconds=SLICE_SECS)
     lease_secs = longest_secs(receiver) + LEASE_SECS
     waiting = await outbox.waiting(parts.database, receiver_name)
-    if any(_expired(one.severity, one.decided_at, parts.now()) for one in waiting):
+    if any(one.due_at <= memory.read_at and _expired(one, memory.read_at) for one in waiting):
         await _give_up_old(parts, receiver_name)
         waiting = await outbox.waiting(parts.database, receiver_name)
-    turns, taken = Turns(waiting), 0
-    while receiver.connected and (now := parts.now()) < until and (row := turns.take(now)) is not None:
+    turns, by_row, taken, postponed = Turns(waiting), {one.row: one for one in waiting}, 0, False
+    while receiver.connected and (row := turns.take(now := parts.now())) is not None:
+        if memory.tried is not None and row in memory.tried:
+            continue
+        if now >= until or _expired(by_row[row], now):
+            return taken or 1  # with others that were read before: begin anew
         notification = await outbox.claim(parts.database, row, now=now, lease_secs=lease_secs)
         if notification is None:
+            postponed = True
             continue  # another daemon has it: what waits for it waits on
-        if _expired(notification.severity, notification.decided_at, now):
-            await _give_up_old(parts, receiver_name)
-            break  # with others that were read before: begin anew
+        if memory.tried is not None:
+            memory.tried.add(row)
         outcome = await _handed_over(parts, receiver, notification)
-        if outcome != "retry":
+        if outcome == "retry":
+            postponed = True
+        else:
             turns.closed(row)
         taken += outcome == "sent"
+    if not postponed and receiver.connected:
+        memory.rests_until = turns.next_at()
     return taken
 
 
@@ -146,7 +190,7 @@ async def _answered(parts: Parts, notification: Notification) -> bool:
 
 async def _undelivered(parts: Parts, notification: Notification, error: DeliveryError) -> Outcome:
     # What has expired meanwhile stays open until it is named in a digest.
-    if not error.retryable and not _expired(notification.severity, notification.decided_at, parts.now()):
+    if not error.retryable and not _expired(notification, parts.now()):
         return await _die(parts, notification, str(error))
     wait = RETRY_SECS[min(notification.attempt, len(RETRY_SECS) - 1)]
     wait = max(wait, min(error.retry_after_secs or 0.0, RETRY_AFTER_MOST_SECS))
@@ -175,33 +219,55 @@ def _labels(notification: Notification, error: str) -> dict[str, str]:
 
 
 async def _give_up_old(parts: Parts, receiver: str) -> None:
-    """Page nobody for what is history: all of it that tells of alerts is named in one digest to this receiver."""
+    """Page nobody for what is history: all of it that tells of alerts is named in one digest to this receiver.
+
+    What cannot be named is left out, and logged: history never keeps this receiver from what is new.
+    """
     now = parts.now()
     async with responses.deciding(parts.database) as connection:
-        old = await outbox.old(connection, receiver, _limits(now))
-        if not any(_expired(one.severity, one.decided_at, now) for one in old):
-            return  # another daemon has done it
-        about: dict[str, int] = {}
-        for one in old:
-            for alert_id, seq in await responses.members(connection, one.alert_id) or [(one.alert_id, one.seq)]:
-                about[alert_id] = max(seq, about.get(alert_id, 0))
-        briefs = await alerts.briefs(connection, about)
-        newest = await events.newest(connection, briefs)
-        told = [_tell(newest[alert_id], receiver) for alert_id in briefs if alert_id in newest]
+        old = await outbox.old(connection, receiver, _limits(now), now=now)
+        if not any(_expired(one, now) for one in old):
+            return  # another daemon has done it, or is trying
+        try:
+            told = await _digest(parts, connection, receiver, old, now)
+        except (StoreError, SQLAlchemyError):
+            raise
+        except Exception:
+            parts.metrics.unit_failures.labels(stage=f"deliver_{receiver}").inc()
+            log.exception("notifications.unnamed", receiver=receiver, count=len(old))
+            told = None
         await outbox.give_up(connection, [one.id for one in old], now=now, error=TOO_OLD)
-        if told:
-            bundle = Bundle(
-                id=stable_id("bundle", "missed", receiver, *sorted(one.id for one in old)),
-                kind="missed",
-                at=now,
-                members=tuple(Member(alert_id=one.event.alert_id, seq=one.event.seq) for one in told),
-            )
-            message = Message(receiver=receiver, tells=tuple(told), bundle=bundle)
-            digest = say.notification(message, answer=None, briefs=briefs, now=now)
+        if told is not None:
+            bundle, digest = told
             await responses.write_bundles(connection, parts.database.dialect, [bundle])
             await outbox.enqueue(connection, parts.database.dialect, [digest])
     parts.metrics.notifications.labels(receiver=receiver, outcome="expired").inc(len(old))
-    log.error("notifications.expired", receiver=receiver, count=len(old), alerts=len(told))
+    alerts_named = 0 if told is None else len(told[0].members)
+    log.error("notifications.expired", receiver=receiver, count=len(old), alerts=alerts_named)
+
+
+async def _digest(
+    parts: Parts, connection: AsyncConnection, receiver: str, old: Sequence[Notification], now: datetime
+) -> tuple[Bundle, Notification] | None:
+    """The one message that names what these tell of; None when that is no alert."""
+    about: dict[str, int] = {}
+    for one in old:
+        for alert_id, seq in await responses.members(connection, one.alert_id) or [(one.alert_id, one.seq)]:
+            about[alert_id] = max(seq, about.get(alert_id, 0))
+    briefs = await alerts.briefs(connection, about)
+    newest = await events.newest(connection, briefs)
+    readable = [await tellable(parts, connection, newest[alert_id]) for alert_id in briefs if alert_id in newest]
+    told = [_tell(event, receiver) for event in readable if event is not None]
+    if not told:
+        return None
+    bundle = Bundle(
+        id=stable_id("bundle", "missed", receiver, *sorted(one.id for one in old)),
+        kind="missed",
+        at=now,
+        members=tuple(Member(alert_id=one.event.alert_id, seq=one.event.seq) for one in told),
+    )
+    message = Message(receiver=receiver, tells=tuple(told), bundle=bundle)
+    return bundle, say.notification(message, answer=None, briefs=briefs, now=now)
 
 
 def _limits(now: datetime) -> dict[Severity, datetime]:
@@ -209,9 +275,9 @@ def _limits(now: datetime) -> dict[Severity, datetime]:
     return {severity: now + LAST - timedelta(seconds=secs) for severity, secs in EXPIRY_SECS.items()}
 
 
-def _expired(severity: Severity, decided_at: datetime, now: datetime) -> bool:
-    """Whether what was decided then is no news any more."""
-    return decided_at < _limits(now)[severity]
+def _expired(one: Notification | Waiting, now: datetime) -> bool:
+    """Whether it is no news any more."""
+    return one.decided_at < _limits(now)[one.severity]
 
 
 def _tell(event: Event, receiver: str) -> Tell:
@@ -224,21 +290,23 @@ def _tell(event: Event, receiver: str) -> Tell:
 
 
 async def _measured(parts: Parts) -> None:
-    """Say how much waits and since when; what waits for a receiver that nobody knows any more is given up."""
+    """Say how much waits and since when; what nobody knows the receiver of is given up when it is no news any more."""
     backlogs = await outbox.backlogs(parts.database)
-    unknown_at = parts.now() - UNKNOWN
-    if gone := [one for one in backlogs if one.receiver not in parts.receivers and one.due_at < unknown_at]:
+    before = {severity: at - UNKNOWN for severity, at in _limits(parts.now()).items()}
+    unknown = [one for one in backlogs if one.receiver not in parts.receivers]
+    if gone := [one for one in unknown if one.decided_at < before[one.severity]]:
         for one in gone:
-            await _abandon(parts, one.receiver, unknown_at)
+            await _abandon(parts, one, before[one.severity])
         backlogs = await outbox.backlogs(parts.database)
     parts.metrics.outbox_depth.set(sum(one.count for one in backlogs))
-    oldest = min((one.decided_at for one in backlogs), default=None)
+    # What we are not to deliver is no sign that our deliveries are late.
+    oldest = min((one.decided_at for one in backlogs if one.receiver in parts.receivers), default=None)
     parts.metrics.outbox_age.set((parts.now() - oldest).total_seconds() if oldest else 0.0)
 
 
-async def _abandon(parts: Parts, receiver: str, before: datetime) -> None:
-    now = parts.now()
-    count = await outbox.abandon(parts.database, receiver, due_before=before, now=now, error=NOT_CONFIGURED)
+async def _abandon(parts: Parts, backlog: Backlog, before: datetime) -> None:
+    now, receiver = parts.now(), backlog.receiver
+    count = await outbox.abandon(parts.database, backlog, decided_before=before, now=now, error=NOT_CONFIGURED)
     if count:
         parts.metrics.notifications.labels(receiver=receiver, outcome="dead").inc(count)
         log.error("notifications.abandoned", receiver=receiver, count=count, problem=NOT_CONFIGURED)

@@ -136,23 +136,25 @@ async def _latest(found: Found, brands: Collection[str]) -> dict[str, dict[str, 
     """The newest alerts of each brand by fingerprint. What fires and is not watched any more is ended."""
     parts = found.parts
     by_brand: dict[str, dict[str, Alert]] = {name: {} for name in brands}
-    for alert in (await _alerts(found, brands)).values():
+    for alert in (await _alerts(found, sorted(brands))).values():
         by_brand[alert.brand][alert.fingerprint] = alert
-        if unwatched(parts, alert) and (ended := await end_unwatched(parts, alert, found.now)) is not None:
+        if unwatched(parts, alert, found.now) and (ended := await end_unwatched(parts, alert, found.now)) is not None:
             found.told.append(ended)
             by_brand[alert.brand][alert.fingerprint] = ended
     return by_brand
 
 
-async def _alerts(found: Found, brands: Collection[str]) -> dict[str, Alert]:
-    """The newest alerts of these brands; where one cannot be read, its brand waits."""
+async def _alerts(found: Found, brands: Sequence[str]) -> dict[str, Alert]:
+    """The newest alerts of these brands; where one cannot be read, its brand is found by halves, and waits."""
     try:
         return await alerts.latest(found.parts.database, brands)
     except (ValueError, TypeError, LookupError):
+        if len(brands) > 1:
+            half = len(brands) // 2
+            return {**await _alerts(found, brands[:half]), **await _alerts(found, brands[half:])}
         kept: dict[str, Alert] = {}
-        for name in brands:
-            with found.alone(name):
-                kept.update(await alerts.latest(found.parts.database, [name]))
+        with found.alone(brands[0]):
+            kept.update(await alerts.latest(found.parts.database, brands))
         return kept
 
 

@@ -1,22 +1,20 @@
-"""What to do with an event that cannot be put into words: make it anew from its alert, or leave it out, never stop.
+"""What to do with what cannot be put into words: make it anew, or leave it out, never stop.
 
-An event is fixed at its decision. Another version may have written it, or a bug of ours may trip over it; whatever it
-is, the others are to be told.
+An event is fixed at its decision, and another version may have written it. What is wrong with one event costs no other;
+what is wrong with us closes none.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.alerts.oncall import say
-from listener.alerts.oncall.dispatch import dispatch
-from listener.alerts.oncall.rounds import DRILL, Known, Message, Round, Tell
-from listener.alerts.oncall.storm import Limits
-from listener.alerts.wire.findings import Words
+from listener.alerts.oncall.rounds import DRILL, Known, Round
+from listener.alerts.wire.findings import AnswerFindings, Words
 from listener.alerts.wire.payload import alert_payload, as_drill, as_json
 from listener.domain import AlertState, Event, Frozen, Reason, Response
 from listener.pipeline.parts import Parts
@@ -25,14 +23,14 @@ from listener.store import alerts
 log = structlog.get_logger()
 
 UNREADABLE = "unreadable"  # the outcome of an event that nobody could be told of
-ALONE = Limits(burst=1, per_hour=1.0, update=timedelta(minutes=5))  # a round about one alert is no storm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mended:
-    """A round with what could be made anew and without the rest; ``outcomes`` and ``responses`` are of the rest."""
+    """A round with the events that were made ``anew``, without the rest: of it are ``outcomes`` and ``responses``."""
 
     round: Round
+    anew: Sequence[Event]
     outcomes: Mapping[str, str]
     responses: Sequence[Response]
 
@@ -44,10 +42,35 @@ def readable(payload: Frozen) -> None:
         raise ValueError("a payload without words")
     for text in payload["text"].values():
         Words.model_validate(text)
+    tuple(payload.get("channels", ()))
+
+
+async def tellable(parts: Parts, connection: AsyncConnection, event: Event) -> Event | None:
+    """The event if its payload can be read, else made anew from its alert; None, and logged, when neither is to be had.
+
+    Only what is stored counts: what else crashes is no fault of the event.
+    """
+    if _read(event):
+        return event
+    made = await _remade(parts, connection, event)
+    if made is not None and _read(made):
+        return made
+    log.error("event.unreadable", **_labels(event))
+    return None
+
+
+def answer_to(parts: Parts, target: say.Target, now: datetime) -> AnswerFindings | None:
+    """How to answer what is told; None where that crashes: it is told all the same."""
+    try:
+        return parts.answer(target, now)
+    except Exception:
+        parts.metrics.unit_failures.labels(stage="tell").inc()
+        log.exception("answer.crashed", alert=target.id, receiver=target.receiver)
+        return None
 
 
 async def mended(parts: Parts, connection: AsyncConnection, start: Round) -> Mended:
-    """The round again, when telling it crashed: each alert is tried by itself, and what crashes is mended or left out.
+    """The round again, when telling it crashed: what cannot be read of it is made anew or left out.
 
     An event that is left out is closed as unreadable, and its alert stays as it is, where `listener alerts` and the
     state show it. If it was an end, the response ends too; otherwise nobody is reminded of it.
@@ -58,27 +81,15 @@ async def mended(parts: Parts, connection: AsyncConnection, start: Round) -> Men
     newest = [chain[-1] for chain in chains.values()]
     told = [one.event for one in start.known.values() if one.event is not None]
     anew: dict[str, Event] = {}
-    lost: dict[str, Event] = {}
+    lost: set[str] = set()
     for event in {one.id: one for one in (*newest, *told)}.values():
-        if _tellable(parts, event, start):
-            continue
-        made = await remade(parts, connection, event)
-        if made is not None and _tellable(parts, made, start):
+        made = await tellable(parts, connection, event)
+        if made is None:
+            lost.add(event.id)
+        elif made is not event:
             anew[event.id] = made
-        else:
-            lost[event.id] = event
-        log.error(
-            "event.remade" if event.id in anew else "event.unreadable",
-            alert=event.alert_id,
-            brand=event.brand,
-            seq=event.seq,
-            severity=event.severity.value,
-            reason=event.reason.value,
-        )
+            log.error("event.remade", **_labels(event))
     out = {alert_id for alert_id, chain in chains.items() if chain[-1].id in lost}
-    outcomes = {
-        event.id: UNREADABLE if event.id in lost else "superseded" for alert_id in out for event in chains[alert_id]
-    }
     known = {alert_id: _known(one, anew, lost, chains.get(alert_id, ())) for alert_id, one in start.known.items()}
     return Mended(
         round=replace(
@@ -86,7 +97,10 @@ async def mended(parts: Parts, connection: AsyncConnection, start: Round) -> Men
             events=[anew.get(event.id, event) for event in start.events if event.alert_id not in out],
             known=known,
         ),
-        outcomes=outcomes,
+        anew=list(anew.values()),
+        outcomes={
+            event.id: UNREADABLE if event.id in lost else "superseded" for alert_id in out for event in chains[alert_id]
+        },
         responses=[
             one.response
             for alert_id, one in known.items()
@@ -95,7 +109,7 @@ async def mended(parts: Parts, connection: AsyncConnection, start: Round) -> Men
     )
 
 
-def _known(known: Known, anew: Mapping[str, Event], lost: Mapping[str, Event], chain: Sequence[Event]) -> Known:
+def _known(known: Known, anew: Mapping[str, Event], lost: set[str], chain: Sequence[Event]) -> Known:
     event, response = known.event, known.response
     if event is not None:
         event = None if event.id in lost else anew.get(event.id, event)
@@ -106,7 +120,25 @@ def _known(known: Known, anew: Mapping[str, Event], lost: Mapping[str, Event], c
     return replace(known, event=event, response=response)
 
 
-async def remade(parts: Parts, connection: AsyncConnection, event: Event) -> Event | None:
+def _labels(event: Event) -> dict[str, str | int]:
+    return {
+        "alert": event.alert_id,
+        "brand": event.brand,
+        "seq": event.seq,
+        "severity": event.severity.value,
+        "reason": event.reason.value,
+    }
+
+
+def _read(event: Event) -> bool:
+    try:
+        readable(event.payload)
+    except (ValueError, TypeError, LookupError, AttributeError):  # what is stored of it; a bug of ours may go through
+        return False
+    return True
+
+
+async def _remade(parts: Parts, connection: AsyncConnection, event: Event) -> Event | None:
     """The event with its payload made anew from its alert; None when that has moved on, or is unreadable too."""
     try:
         alert = await alerts.one(connection, event.alert_id)
@@ -129,23 +161,3 @@ async def remade(parts: Parts, connection: AsyncConnection, event: Event) -> Eve
     except Exception:
         log.exception("event.crashed", alert=event.alert_id, seq=event.seq)
         return None
-
-
-def _tellable(parts: Parts, event: Event, start: Round) -> bool:
-    """Whether the event can be told: as it comes, as a reminder, in a message about several alerts."""
-    response = Response(alert_id=event.alert_id, brand=event.brand)
-    firing = event.state is AlertState.FIRING
-    known = start.known.get(event.alert_id)
-    try:
-        readable(event.payload)
-        for reason in (event.reason, Reason.REPEAT) if firing else (event.reason,):
-            tell = Tell(event=event, reason=reason, targets=("",), response=response, before=response, chain=(event,))
-            message = Message(receiver="", tells=(tell,))
-            answer = parts.answer(say.target(message), start.now)
-            say.notification(message, answer=answer, briefs={}, now=start.now)
-        about = {} if known is None else {event.alert_id: known}
-        dispatch(replace(start, events=(event,), known=about, buckets={}, limits=ALONE))
-    except Exception:
-        log.exception("event.crashed", alert=event.alert_id, seq=event.seq)
-        return False
-    return True

@@ -3,13 +3,12 @@
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.alerts.oncall.say import Target
 from listener.alerts.receivers.base import Resender
 from listener.domain import AlertState, Event, Frozen
 from listener.errors import DeliveryError
-from listener.pipeline.mend import readable, remade
+from listener.pipeline.mend import answer_to, tellable
 from listener.pipeline.parts import Parts
 from listener.store import alerts, events, responses
 
@@ -25,7 +24,7 @@ async def resend(parts: Parts, name: str, receiver: Resender) -> int:
         ended = await alerts.ended_since(connection, now - ENDED)
         told = {**await responses.unfinished(connection), **await responses.of(connection, ended)}
         about = [alert_id for alert_id, one in told.items() if one.told_seq and name in one.receivers]
-        found = [await _readable(parts, connection, one) for one in (await events.last(connection, about)).values()]
+        found = [await tellable(parts, connection, one) for one in (await events.last(connection, about)).values()]
     newest = [one for one in found if one is not None]
     firing = [_said(parts, name, one, now) for one in newest if one.state is AlertState.FIRING]
     over = [_said(parts, name, one, now) for one in newest if one.state is AlertState.RESOLVED]
@@ -39,21 +38,9 @@ async def resend(parts: Parts, name: str, receiver: Resender) -> int:
     return len(newest)
 
 
-async def _readable(parts: Parts, connection: AsyncConnection, event: Event) -> Event | None:
-    """The event, made anew if need be; None, and logged, when it cannot be read: the others are told again."""
-    try:
-        readable(event.payload)
-    except (ValueError, TypeError, LookupError, AttributeError):
-        made = await remade(parts, connection, event)
-    else:
-        return event
-    if made is None:
-        log.error("resend.unreadable", alert=event.alert_id, seq=event.seq)
-    return made
-
-
 def _said(parts: Parts, name: str, event: Event, now: datetime) -> Frozen:
     """What was said of it, with how to answer now: what the receiver is told again replaces what it knew."""
     over = event.state is AlertState.RESOLVED
-    answer = parts.answer(Target(id=event.alert_id, brand=event.brand, seq=event.seq, receiver=name, over=over), now)
+    target = Target(id=event.alert_id, brand=event.brand, seq=event.seq, receiver=name, over=over)
+    answer = answer_to(parts, target, now)
     return {**event.payload, "answer": None if answer is None else answer.model_dump(mode="json")}

@@ -34,6 +34,10 @@ class Turns:
             return None
         return heapq.heappop(self._ready)[1]
 
+    def next_at(self) -> datetime | None:
+        """When the next one is due of those whose turn it is and that were not taken; None when there is none."""
+        return self._ready[0][0] if self._ready else None
+
     def closed(self, row: int) -> None:
         """One that was taken will not be tried again: what waited for it may have its turn."""
         following: set[int] = set()

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from listener import tables
 from listener.domain import Alert, AlertState, Brief, Evidence, Hold, Resolution, Severity, Signal
 from listener.store.database import Database, chunks, insert_into, reading
+from listener.store.rows import legible
 from listener.tables import mention
 
 SIGNAL = TypeAdapter(Signal)  # reads and writes a finding as JSON values, exactly
@@ -99,18 +100,7 @@ async def briefs(connection: AsyncConnection, alert_ids: Iterable[str]) -> dict[
     found: dict[str, Brief] = {}
     for some in chunks(list(alert_ids)):
         chosen = select(*wanted, table.ended_at, table.resolution).where(table.id.in_(some))
-        for row in await connection.execute(chosen):
-            found[row.id] = Brief(
-                alert_id=row.id,
-                brand=row.brand,
-                rule=row.rule,
-                severity=Severity(row.severity),
-                state=AlertState(row.state),
-                seq=row.seq,
-                started_at=row.started_at,
-                ended_at=row.ended_at,
-                resolution=Resolution(row.resolution) if row.resolution else None,
-            )
+        found.update((one.alert_id, one) for one in legible(await connection.execute(chosen), _brief))
     return found
 
 
@@ -162,6 +152,20 @@ async def links(where: Database | AsyncConnection, mentions: Sequence[str]) -> l
         )
         found = {row.uid: Evidence(id=row.uid, url=row.url, source=row.source) for row in rows}
     return [found[uid] for uid in mentions if uid in found]
+
+
+def _brief(row: Row[Any]) -> Brief:
+    return Brief(
+        alert_id=row.id,
+        brand=row.brand,
+        rule=row.rule,
+        severity=Severity(row.severity),
+        state=AlertState(row.state),
+        seq=row.seq,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        resolution=Resolution(row.resolution) if row.resolution else None,
+    )
 
 
 def _alert(row: Row[Any]) -> Alert:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.domain import AlertState, Event, Hold, Reason, Severity
 from listener.store.database import Database, chunks, insert_into
+from listener.store.rows import legible
 from listener.tables import event, response
 
 OPEN_MAX = 5_000  # looked at in one round: bounds memory, not work
@@ -36,7 +37,7 @@ async def waiting(connection: AsyncConnection, *, held: bool) -> list[Event]:
     if not held:
         new = select(event.c.alert_id).where(event.c.open.is_(True), event.c.hold.is_(None))
         chosen = chosen.where(event.c.alert_id.in_(new))
-    return [_event(row) for row in await connection.execute(chosen)]
+    return list(legible(await connection.execute(chosen), _event))
 
 
 async def newest(connection: AsyncConnection, alert_ids: Iterable[str]) -> dict[str, Event]:
@@ -59,8 +60,8 @@ async def _last(connection: AsyncConnection, alert_ids: Iterable[str], among: Co
             .subquery()
         )
         same = and_(event.c.alert_id == newest.c.alert_id, event.c.seq == newest.c.seq)
-        for row in await connection.execute(select(event).join(newest, same)):
-            found[row.alert_id] = _event(row)
+        rows = await connection.execute(select(event).join(newest, same))
+        found.update((one.alert_id, one) for one in legible(rows, _event))
     return found
 
 
@@ -76,6 +77,12 @@ async def close(
     for hold in sorted(set(holds.values())):
         for some in chunks([one for one, found in holds.items() if found == hold]):
             await connection.execute(update(event).where(event.c.id.in_(some)).values(hold=hold.value))
+
+
+async def rewrite(connection: AsyncConnection, events: Iterable[Event]) -> None:
+    """Keep the payloads of these events in place of what was kept, inside the caller's transaction."""
+    for one in events:
+        await connection.execute(update(event).where(event.c.id == one.id).values(payload=dict(one.payload)))
 
 
 def _row(one: Event) -> dict[str, Any]:

@@ -30,12 +30,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What waits for one receiver: how much, since when the oldest was decided, and since when one is due."""
+    """What waits for one receiver of one severity: how much, and since when the oldest was decided."""
 
     receiver: str
+    severity: Severity
     count: int
     decided_at: datetime
-    due_at: datetime
 
 
 async def enqueue(connection: AsyncConnection, dialect: str, notifications: Sequence[Notification]) -> None:
@@ -127,28 +127,29 @@ async def _close(database: Database, notification: Notification, **values: objec
 
 
 async def backlogs(database: Database) -> list[Backlog]:
-    """What is still to deliver, by receiver."""
+    """What is still to deliver, by receiver and severity."""
     table = tables.notification.c
     chosen = (
-        select(table.receiver, func.count().label("count"), func.min(table.decided_at), func.min(table.due_at))
+        select(table.receiver, table.severity, func.count().label("count"), func.min(table.decided_at))
         .where(OPEN)
-        .group_by(table.receiver)
-        .order_by(table.receiver)
+        .group_by(table.receiver, table.severity)
+        .order_by(table.receiver, table.severity)
     )
     async with database.reading() as connection:
         return [
-            Backlog(receiver=receiver, count=count, decided_at=decided_at, due_at=due_at)
-            for receiver, count, decided_at, due_at in await connection.execute(chosen)
+            Backlog(receiver=receiver, severity=Severity(severity), count=count, decided_at=decided_at)
+            for receiver, severity, count, decided_at in await connection.execute(chosen)
         ]
 
 
-async def abandon(database: Database, receiver: str, *, due_before: datetime, now: datetime, error: str) -> int:
-    """Make no further attempt for what was due to a receiver before then; how many."""
+async def abandon(database: Database, backlog: Backlog, *, decided_before: datetime, now: datetime, error: str) -> int:
+    """Make no further attempt for what of this was decided before then; how many."""
     table = tables.notification.c
     async with database.writing() as connection:
         closed = await connection.execute(
             update(tables.notification)
-            .where(table.receiver == receiver, OPEN, table.due_at < due_before)
+            .where(table.receiver == backlog.receiver, OPEN, table.severity == backlog.severity.value)
+            .where(table.decided_at < decided_before)
             .values(open=False, dead_at=now, error=error)
         )
         return int(closed.rowcount)
@@ -189,17 +190,19 @@ async def was_told(database: Database, receiver: str, ids: Collection[str]) -> b
         return (await connection.execute(chosen)).first() is not None
 
 
-async def old(connection: AsyncConnection, receiver: str, limits: Mapping[Severity, datetime]) -> list[Notification]:
-    """What waits for a receiver and was decided before its severity's limit, in order.
+async def old(
+    connection: AsyncConnection, receiver: str, limits: Mapping[Severity, datetime], *, now: datetime
+) -> list[Notification]:
+    """What is due to a receiver and was decided before its severity's limit, in order.
 
-    With it come the messages about what was missed that wait themselves: they are joined into one.
+    What is not due may be on its way: another daemon holds it. With it come the messages about what was missed that
+    wait themselves: they are joined into one.
     """
     table = tables.notification.c
     missed = select(tables.bundle.c.id).where(tables.bundle.c.kind == "missed")
     waiting = select(tables.notification).where(table.receiver == receiver, OPEN, table.alert_id.in_(missed))
-    found = {
-        row.row: row for chosen in (_too_old(receiver, limits), waiting) for row in await connection.execute(chosen)
-    }
+    due = _too_old(receiver, limits).where(table.due_at <= now)
+    found = {row.row: row for chosen in (due, waiting) for row in await connection.execute(chosen)}
     return [_notification(found[row]) for row in sorted(found)]
 
 

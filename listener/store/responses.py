@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.domain import Bundle, Response, Severity
 from listener.store.database import Database, chunks, insert_into, reading
+from listener.store.rows import legible
 from listener.tables import bundle, bundle_member, response
 
 # One daemon at a time decides who is told: two that share a database must not both page.
@@ -33,15 +34,15 @@ async def of(where: Database | AsyncConnection, alert_ids: Iterable[str]) -> dic
         return found
     async with reading(where) as connection:
         for some in chunks(asked):
-            for row in await connection.execute(select(response).where(response.c.alert_id.in_(some))):
-                found[row.alert_id] = _response(row)
+            rows = await connection.execute(select(response).where(response.c.alert_id.in_(some)))
+            found.update((one.alert_id, one) for one in legible(rows, _response))
     return found
 
 
 async def unfinished(connection: AsyncConnection) -> dict[str, Response]:
     """All that are not closed: of alerts that fire and that people were told of."""
     rows = await connection.execute(select(response).where(~response.c.closed))
-    return {row.alert_id: _response(row) for row in rows}
+    return {one.alert_id: one for one in legible(rows, _response)}
 
 
 async def write(connection: AsyncConnection, dialect: str, responses: Sequence[Response]) -> None:

@@ -38,7 +38,10 @@ def router(acting: Acting) -> APIRouter:
         claim, about = found
         used = await actions.by_id(acting.database, claim.id)
         if used is None:
-            return await _page(acting, t, claim, about, act=_offered(claim, about))
+            act, told = _offered(claim, about), None
+            if _outdated(claim, about):
+                told = Result(kind=Outcome.REFUSED.value, message=page_texts.changed(t))
+            return await _page(acting, t, claim, about, act=None if told and act is not Act.NOTE else act, result=told)
         note = Act.NOTE if claim.act is Act.RESOLVE else None
         told = _result(t, used, about, message=page_texts.used(t, used.action.at, now=acting.clock()))
         return await _page(acting, t, claim, about, act=note, result=told)
@@ -52,11 +55,14 @@ def router(acting: Acting) -> APIRouter:
         claim, about = found
         written = await _written(request) if claim.act in {Act.RESOLVE, Act.NOTE} else {}
         handled = await _done(acting, claim, about, written)
+        outdated = _outdated(claim, about)
         if handled is None:
-            told = Result(kind="noop", message=page_texts.over(t))
+            told = Result(kind="noop", message=page_texts.changed(t) if outdated else page_texts.over(t))
             return await _page(acting, t, claim, about, act=Act.NOTE, result=told)
         fresh = await subject(acting.database, claim.target, most=SHOWN_MAX) or about
-        told = _result(t, handled, fresh, message=page_texts.became(t, handled.outcome))
+        instead = outdated and handled.action.act is Act.NOTE and claim.act is Act.RESOLVE
+        message = page_texts.noted(t) if instead else page_texts.became(t, handled.outcome)
+        told = _result(t, handled, fresh, message=message)
         status = _KINDS[handled.outcome]
         return await _page(acting, t, claim, fresh, act=None, result=told, status=status)
 
@@ -131,9 +137,14 @@ def _action(acting: Acting, claim: Claim, act: Act, written: Mapping[str, str]) 
 
 
 def _offered(claim: Claim, about: Subject) -> Act:
-    """What the button does: where everything is over, to resolve it is only to say what it was."""
+    """What the button does: where everything is over, or has changed, to resolve it is only to say what it was."""
     over = all(one.state is AlertState.RESOLVED for one in about.alerts)
-    return Act.NOTE if claim.act is Act.RESOLVE and over else claim.act
+    return Act.NOTE if claim.act is Act.RESOLVE and (over or _outdated(claim, about)) else claim.act
+
+
+def _outdated(claim: Claim, about: Subject) -> bool:
+    """Whether the alert has become worse or come back since the message of the link: no answer to that is taken."""
+    return not about.bundle and any(one.state is AlertState.FIRING and claim.seq < one.seq for one in about.alerts)
 
 
 def _same(action: Action, written: Mapping[str, str]) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import text
 
 from listener.alerts.oncall.drill import drill
 from listener.alerts.wire.payload import AlertPayload
@@ -341,6 +342,16 @@ def test_a_drill_is_kept_as_a_decision_for_the_daemon_to_tell(listener: Listener
 def test_a_drill_that_nobody_is_told_of_fails(listener: Listener, config: Path) -> None:
     done = listener("alerts", "simulate", "acme", "--wait", "--timeout-secs", "0", "-c", config)
     assert (done.code, "Nobody was told" in done.out) == (1, True)
+
+
+def test_a_drill_that_is_held_back_says_by_what(listener: Listener, config: Path, tmp_path: Path) -> None:
+    async def held(database: Database) -> None:
+        async with database.writing() as connection:
+            await connection.execute(text("UPDATE event SET hold = 'silence'"))
+
+    with daemon(tmp_path, held):
+        done = listener("alerts", "simulate", "acme", "--wait", "--timeout-secs", "3", "-c", config)
+    assert (done.code, "Nobody was told yet: held by a silence" in done.out) == (1, True), done.out
 
 
 @pytest.mark.parametrize("takes", [True, False])

@@ -236,10 +236,12 @@ async def test_a_retained_command_does_not_act_at_every_connection(broker: Mosqu
     async with receiver(broker, desk, protocol=protocol, on_command_dropped=dropped.append):
         await listening(broker)
         await send(broker, b"")
+        await send(broker, note("while we listen"), retain=True)
         await send(broker, note("now"))
-        await until(lambda: desk.taken)
-    assert desk.comments == ["now"]
-    assert dropped == (["empty"] if protocol == "5" else ["retained", "empty"])
+        await until(lambda: "now" in desk.comments)
+    # With 3.1.1 a broker does not say of what comes while we listen that it is retained: that acts, once.
+    assert desk.comments == (["now"] if protocol == "5" else ["while we listen", "now"])
+    assert dropped == (["empty", "retained"] if protocol == "5" else ["retained", "empty"])
 
 
 async def test_only_the_session_for_commands_is_kept(broker: Mosquitto) -> None:

@@ -423,6 +423,59 @@ async def test_one_round_and_out_does_what_people_asked_for_meanwhile(database: 
     assert [one.reason.value for one in at.inbox.taken] == ["first", "resolved"]
 
 
+class TimesOut(Inbox):
+    """A receiver that does not answer for some brands, each time for ten seconds."""
+
+    def __init__(self, at: Bench, *silent: str) -> None:
+        super().__init__()
+        self.at, self.silent = at, silent
+        self.tried: list[str] = []
+
+    async def deliver(self, notification: Notification) -> None:
+        self.tried.append(notification.brand)
+        if notification.brand in self.silent:
+            self.at.clock[0] += timedelta(seconds=10)
+            raise DeliveryError("no answer within 10 s", retryable=True)
+        self.taken.append(notification)
+
+
+async def nothing_new() -> int:
+    """The rules look, and find what they have found before."""
+    return 0
+
+
+@pytest.mark.parametrize("silent", [1, 12])
+async def test_one_round_and_out_tries_each_message_once_however_long_it_takes(database: Database, silent: int) -> None:
+    brands = [f"brand{number:02}" for number in range(12)]
+    async with bench(database) as at:
+        inbox = TimesOut(at, *brands[:silent])
+        limits = replace(at.parts.limits, burst=20)
+        at.parts = replace(at.parts, sources={}, receivers={"inbox": inbox}, limits=limits)
+        await decided(at, *brands)
+        daemon = daemon_of(at, Settings())
+        daemon.evaluation.unit = nothing_new
+        await daemon.once()
+    assert inbox.tried == brands
+    assert len(inbox.taken) == 12 - silent
+
+
+async def test_what_a_daemon_is_to_tell_is_handed_over_at_once_though_nothing_else_is_due(database: Database) -> None:
+    async with bench(database) as at:
+        inbox = at.inbox
+        inbox.refusals = [DeliveryError("429", retryable=True, retry_after_secs=60)]
+        daemon = daemon_of(at, Settings())
+        (delivering,) = daemon.deliveries
+        await decided(at, "bolt")
+        await daemon.telling.once()
+        for _ in range(3):
+            await delivering.once()
+        await decided(at, "wolt")
+        await daemon.telling.once()
+        assert delivering.wake.is_set()
+        await delivering.once()
+    assert [one.brand for one in inbox.taken] == ["wolt"]
+
+
 async def test_drills_end_by_themselves_in_the_daemon(database: Database) -> None:
     async with bench(database) as at:
         await decided(at, "bolt", rule="drill")

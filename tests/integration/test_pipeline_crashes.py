@@ -1,7 +1,7 @@
 """A bug about one brand, one action or one drill costs no other, over real databases."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -119,6 +119,33 @@ async def test_an_alert_that_cannot_be_read_costs_its_own_brand_only(database: D
             await connection.execute(text("UPDATE alert SET signal = '{}'"))
         await turns(at)
         assert [one.brand for one in (await at.look()).told] == ["bolt"]
+
+
+async def test_an_alert_that_cannot_be_read_is_found_by_halves(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by one question for each of thousands of brands, at every look."""
+    names = [f"brand{number:03}" for number in range(256)]
+    asked: list[int] = []
+    real = alerts.latest
+
+    async def latest(where: Any, brands: Sequence[str]) -> Any:
+        asked.append(len(brands))
+        return await real(where, brands)
+
+    monkeypatch.setattr(alerts, "latest", latest)
+    async with bench(database) as at:
+        bolt = at.parts.brands["bolt"]
+        at.parts = replace(at.parts, brands=dict.fromkeys(names, bolt), rules={})
+        await decided(at, names[100])
+        async with database.writing() as connection:
+            await connection.execute(text("UPDATE alert SET signal = '{}'"))
+        for name in names:
+            at.parts.agenda.begin(name)
+        with capture_logs() as log:
+            await evaluate(at.parts)
+    assert [one["brand"] for one in log if one["event"] == "brand.crashed"] == [names[100]]
+    assert len(asked) <= 20
 
 
 async def test_what_cannot_be_kept_of_one_brand_is_kept_of_the_others(

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from listener.alerts.oncall import say
 from listener.alerts.oncall.policy import Policy, ReceiverKind
 from listener.alerts.wire import schemas
 from listener.config.oncall import Escalation, Route
 from listener.domain import SEVERAL, Act, Alert, Bundle, Member, Notification, Reason, Severity
 from listener.errors import DeliveryError
 from listener.pipeline import Parts, deliver, tell
-from listener.pipeline.deliver import ANSWERED, CUT_SECS, LEASE_SECS, RETRY_SECS, UNKNOWN
+from listener.pipeline.deliver import ANSWERED, CUT_SECS, LEASE_SECS, READ_SECS, RETRY_SECS, UNKNOWN, Memory
 from listener.pipeline.turns import Turns
 from listener.store import Database, outbox, responses
 from tests.mentions import NOW
@@ -786,18 +788,27 @@ async def test_how_much_waits_is_said_while_a_receiver_lets_every_attempt_time_o
 
 
 async def test_what_waits_for_a_receiver_that_is_not_configured_any_more_is_given_up(database: Database) -> None:
+    """When it is no news any more, which is sooner for a ticket than for a page."""
     async with bench(database) as at:
         gone, stays = Flaky("all"), Inbox()
         with_inboxes(at, gone=gone, stays=stays)
-        await decided(at, "bolt", "wolt")
+        await decided(at, "bolt")
+        await decided(at, "wolt", **TICKET)
         await tell(at.parts)
         for name in ("gone", "stays"):
             await deliver(at.parts, name)
         with_inboxes(at, stays=stays)
         value = at.parts.metrics.registry.get_sample_value
-        at.clock[0] += UNKNOWN
+        at.clock[0] = NOW + 4 * HOUR + UNKNOWN - 2 * SECOND
         await deliver(at.parts, "stays")
-        assert value("listener_outbox_depth") == 2.0, "it waits for its next attempt: another daemon may know it"
+        assert value("listener_outbox_depth") == 2.0, "another daemon may know it"
+        assert value("listener_outbox_oldest_seconds") == 0.0, "what it can deliver is not late"
+        at.clock[0] += 2 * SECOND
+        await deliver(at.parts, "stays")
+        assert value("listener_outbox_depth") == 1.0
+        at.clock[0] += 20 * HOUR - 2 * SECOND
+        await deliver(at.parts, "stays")
+        assert value("listener_outbox_depth") == 1.0
         at.clock[0] += 2 * SECOND
         with capture_logs() as log:
             await deliver(at.parts, "stays")
@@ -809,7 +820,7 @@ async def test_what_waits_for_a_receiver_that_is_not_configured_any_more_is_give
         == [("gone", "not configured any more")] * 2
     )
     abandoned = [line for line in log if line["event"] == "notifications.abandoned"]
-    assert [(line["receiver"], line["count"]) for line in abandoned] == [("gone", 2)]
+    assert [(line["receiver"], line["count"]) for line in abandoned] == [("gone", 1)]
     assert len(stays.taken) == 2
 
 
@@ -828,3 +839,175 @@ async def test_what_another_daemon_tries_to_tell_its_own_receiver_is_left_to_it(
             at.clock[0] += 61 * SECOND
         fails.refused.clear()
         assert await deliver(newer, "new") == 1
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_what_another_daemon_can_not_try_yet_is_left_to_it_too(database: Database, connected: bool) -> None:
+    """It waits behind what fails, or until the receiver is connected."""
+    async with bench(database) as at:
+        theirs, ours = Flaky("all"), Inbox()
+        theirs.connected = connected
+        with_inboxes(at, theirs=theirs, ours=ours)
+        newer = at.parts
+        (one,) = await decided(at, "bolt", **TICKET)
+        await tell(newer)
+        await worsened(at, one)
+        await tell(newer)
+        older = replace(newer, receivers={"ours": ours})
+        for _ in range(60):
+            await deliver(newer, "theirs")
+            await deliver(older, "ours")
+            at.clock[0] += 61 * SECOND
+        theirs.refused.clear()
+        theirs.connected = True
+        while await deliver(newer, "theirs"):
+            pass
+    assert reasons(theirs) == [("bolt", "first"), ("bolt", "worsened")]
+
+
+# ------------------------------------------------------------------------------------------- what cannot be named
+
+
+UNREADABLE = "UPDATE event SET payload = '{\"type\": \"alert\"}' WHERE brand = 'bolt'"
+TOO_OLD = "SELECT brand FROM notification WHERE error LIKE 'too old%' ORDER BY row"
+
+
+async def changed(database: Database, statement: str) -> None:
+    """As another version might have left it."""
+    async with database.writing() as connection:
+        await connection.execute(text(statement))
+
+
+@pytest.mark.parametrize("moved_on", [False, True])
+async def test_an_event_that_cannot_be_read_is_made_anew_or_left_out_of_the_digest_and_costs_no_news(
+    database: Database, moved_on: bool
+) -> None:
+    """Where its alert has moved on it cannot be made anew."""
+    async with bench(database) as at:
+        inbox = flaky(at)
+        inbox.connected = False
+        await decided(at, "acme", "bolt", **TICKET)
+        await tell(at.parts)
+        await changed(database, UNREADABLE)
+        if moved_on:
+            await changed(database, "UPDATE alert SET seq = 2 WHERE brand = 'bolt'")
+        at.clock[0] += 5 * HOUR
+        await decided(at, "wolt")
+        await tell(at.parts)
+        inbox.connected = True
+        await everything(at)
+        (digest,) = missed(inbox)
+        assert named(digest) == {"acme": "firing", **({} if moved_on else {"bolt": "firing"})}
+    assert {brand for brand, _ in reasons(inbox)} == {"wolt", "*"}
+    assert await rows(database, TOO_OLD) == [("acme",), ("bolt",)]
+    assert await rows(database, OPEN) == []
+
+
+async def test_a_digest_that_crashes_is_not_sent_and_costs_no_news(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(database) as at:
+        inbox = flaky(at)
+        inbox.connected = False
+        await decided(at, "bolt", **TICKET)
+        await tell(at.parts)
+        at.clock[0] += 5 * HOUR
+        await decided(at, "wolt")
+        await tell(at.parts)
+        inbox.connected = True
+
+        def crash(*_: Any, **__: Any) -> None:
+            raise ZeroDivisionError("a bug about digests")
+
+        monkeypatch.setattr(say, "notification", crash)
+        with capture_logs() as log:
+            await everything(at)
+        value = at.parts.metrics.registry.get_sample_value
+        assert value("listener_notifications_total", {"receiver": "inbox", "outcome": "expired"}) == 1.0
+        assert value("listener_unit_failures_total", {"stage": "deliver_inbox"}) == 1.0
+    assert reasons(inbox) == [("wolt", "first")]
+    assert await rows(database, TOO_OLD) == [("bolt",)]
+    assert [one["log_level"] for one in log if one["event"] == "notifications.unnamed"] == ["error"]
+
+
+async def test_what_expires_while_another_daemon_hands_it_over_comes_once(database: Database) -> None:
+    async with bench(database) as at:
+        slow, other = Slow(at, takes_secs=10.0), Inbox()
+        with_inboxes(at, inbox=slow)
+        slow.meanwhile = replace(at.parts, receivers={"inbox": other})
+        await decided(at, "bolt", "wolt")
+        await tell(at.parts)
+        at.clock[0] += 24 * HOUR - 5 * SECOND
+        await everything(at)
+        at.clock[0] += HOUR
+        await everything(at)
+    assert reasons(slow) == [("bolt", "first")]
+    assert [named(one) for one in missed(other)] == [{"wolt": "firing"}]
+    assert len(other.taken) == 1
+
+
+# ----------------------------------------------------------------------------------------- no more reading than needed
+
+
+async def resting(at: Bench, monkeypatch: pytest.MonkeyPatch) -> tuple[Flaky, Memory, list[str]]:
+    """A receiver for which one page waits a minute, read once; and what is read from now on."""
+    inbox, memory, read = flaky(at, "bolt"), Memory(), []
+    inbox.error = DeliveryError("429", retryable=True, retry_after_secs=60)
+    await decided(at, "bolt")
+    await tell(at.parts)
+    for _ in range(2):  # the first reads it when it is due, the second when it is not
+        await deliver(at.parts, "inbox", memory)
+    waiting = outbox.waiting
+
+    async def noted(database: Database, receiver: str) -> list[outbox.Waiting]:
+        read.append(receiver)
+        return await waiting(database, receiver)
+
+    monkeypatch.setattr(outbox, "waiting", noted)
+    return inbox, memory, read
+
+
+async def test_while_nothing_is_due_what_waits_is_not_read_each_second(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(database) as at:
+        inbox, memory, read = await resting(at, monkeypatch)
+        for _ in range(60):
+            at.clock[0] += SECOND
+            inbox.refused.clear()
+            await deliver(at.parts, "inbox", memory)
+    assert reasons(inbox) == [("bolt", "first")]  # at its time
+    assert len(read) == 60 / READ_SECS
+
+
+async def test_a_message_of_another_daemon_is_seen_within_seconds(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(database) as at:
+        inbox, memory, _ = await resting(at, monkeypatch)
+        await decided(at, "wolt")
+        await tell(at.parts)
+        assert await deliver(at.parts, "inbox", memory) == 0
+        at.clock[0] += timedelta(seconds=READ_SECS)
+        assert await deliver(at.parts, "inbox", memory) == 1
+    assert reasons(inbox) == [("wolt", "first")]
+
+
+@pytest.mark.parametrize("why", ["woken", "clock", "connected"])
+async def test_it_is_read_at_once_when_there_is_a_reason(
+    database: Database, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """Somebody has added to it, the clock was set back, or the receiver was away."""
+    async with bench(database) as at:
+        inbox, memory, read = await resting(at, monkeypatch)
+        if why == "woken":
+            memory.woken = True
+        elif why == "clock":
+            at.clock[0] -= HOUR
+        else:
+            inbox.connected = False
+            await deliver(at.parts, "inbox", memory)
+            inbox.connected = True
+        assert read == []
+        await deliver(at.parts, "inbox", memory)
+    assert read == ["inbox"]

@@ -22,6 +22,7 @@ from listener.domain import (
     Notification,
     Reason,
     Resolution,
+    Severity,
 )
 from listener.pipeline.turns import Turns
 from listener.store import Database, alerts, events, mentions, outbox, responses, votes
@@ -217,19 +218,37 @@ async def test_what_is_told_of_a_brand_is_told_in_order(database: Database) -> N
     assert [one for one in told if one[0] == "bolt"] == [("bolt", 1, 1), ("bolt", 2, 0)]
 
 
-async def test_what_waits_is_counted_for_each_receiver(database: Database) -> None:
+def backlog(receiver: str, count: int, *, severity: Severity = Severity.CRITICAL, at: datetime) -> outbox.Backlog:
+    return outbox.Backlog(receiver=receiver, severity=severity, count=count, decided_at=at)
+
+
+async def test_what_waits_is_counted_for_each_receiver_and_severity(database: Database) -> None:
     first, other = alert(), alert("wolt")
     later = NOW + timedelta(minutes=1)
-    await write(database, first, [due(first), due(first, receiver="mail", at=later)])
+    ticket = replace(due(first, at=later), seq=2, severity=Severity.WARNING)
+    await write(database, first, [due(first), due(first, receiver="mail", at=later), ticket])
     await write(database, other, [due(other, at=later)])
     (one, *_) = await taken(database)
     assert await outbox.backlogs(database) == [
-        outbox.Backlog(receiver="mail", count=1, decided_at=later, due_at=later),
-        outbox.Backlog(receiver="mqtt", count=2, decided_at=NOW, due_at=NOW + timedelta(seconds=30)),
+        backlog("mail", 1, at=later),
+        backlog("mqtt", 2, at=NOW),
+        backlog("mqtt", 1, severity=Severity.WARNING, at=later),
     ]
     await outbox.sent(database, one, now=NOW)
-    (_, left) = await outbox.backlogs(database)
-    assert (left.count, left.decided_at) == (1, later)
+    assert (await outbox.backlogs(database))[1] == backlog("mqtt", 1, at=later)
+
+
+async def test_of_one_backlog_what_is_old_enough_is_abandoned_and_nothing_else(database: Database) -> None:
+    first, later = alert(), NOW + timedelta(minutes=1)
+    ticket, new = replace(due(first), seq=2, severity=Severity.WARNING), replace(due(first, at=later), seq=3)
+    await write(database, first, [due(first), due(first, receiver="mail"), ticket, new])
+    gone = backlog("mqtt", 2, at=NOW)
+    assert await outbox.abandon(database, gone, decided_before=later, now=later, error="not configured") == 1
+    assert await outbox.backlogs(database) == [
+        backlog("mail", 1, at=NOW),
+        backlog("mqtt", 1, at=later),
+        backlog("mqtt", 1, severity=Severity.WARNING, at=NOW),
+    ]
 
 
 async def test_what_waits_comes_in_order_with_the_alerts_that_it_names(database: Database) -> None:

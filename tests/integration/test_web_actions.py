@@ -183,8 +183,8 @@ async def test_what_is_refused_is_said_with_the_reason(at: Desk) -> None:
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", "It has become worse since that message: answer the newer one."),
-        ("et", "Pärast seda teadet on läinud hullemaks: vasta uuemale teatele."),
+        ("en", "It has changed since that message: answer the newer one."),
+        ("et", "Pärast seda teadet on olukord muutunud: vasta uuemale teatele."),
     ],
 )
 async def test_why_it_was_refused_is_said_in_the_language_of_the_page(at: Desk, language: str, said: str) -> None:
@@ -194,6 +194,20 @@ async def test_why_it_was_refused_is_said_in_the_language_of_the_page(at: Desk, 
     answer = await at.client.post(path, headers={"Accept-Language": language})
     assert said in answer.text
     assert "it has become worse" not in answer.text
+
+
+async def test_a_link_of_what_has_changed_says_so_before_anything_is_pressed(at: Desk) -> None:
+    await kept(at.database, replace(ALERT, reopened=1, seq=3))
+    changed = "It has changed since that message"
+    page = (await at.client.get(at.link(ALERT.id, Act.ACK))).text
+    assert (changed in page, "<button" in page) == (True, False)
+    resolve = at.link(ALERT.id, Act.RESOLVE)
+    page = (await at.client.get(resolve)).text
+    assert (changed in page, "Keep the note" in page) == (True, True)
+    assert changed in (await at.client.post(resolve)).text
+    assert await at.history(ALERT.id) == []
+    assert "What you wrote is kept. The alert goes on" in (await at.client.post(resolve, data={"comment": "rain"})).text
+    assert [(one.action.act, one.action.comment) for one in await at.history(ALERT.id)] == [(Act.NOTE, "rain")]
 
 
 async def test_what_is_not_handled_at_once_is_taken(idle: Desk) -> None:

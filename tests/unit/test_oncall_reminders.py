@@ -3,9 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from listener.alerts.oncall.policy import ReceiverKind
+from listener.alerts.oncall.storm import Limits
 from listener.config.oncall import Escalation, Route, Step
-from listener.domain import AlertState, Hold, Severity, stable_id
+from listener.domain import AlertState, Hold, Reason, Severity, stable_id
 from tests.mentions import NOW
 from tests.oncall import MINUTE, World, event, named, policy, told
 
@@ -32,6 +35,28 @@ def test_nothing_repeats_before_its_time_and_each_repeat_is_a_message_of_its_own
     assert told(world.round(timedelta(minutes=29))) == []
     first, second = world.round(MINUTE), world.round(timedelta(minutes=30))
     assert first.messages[0].tells[0].key != second.messages[0].tells[0].key
+
+
+@pytest.mark.parametrize(("pages", "gap_secs"), [(12, 61), (15, 190), (20, 61)])
+def test_of_many_chains_that_began_one_by_one_no_step_is_left_behind(pages: int, gap_secs: int) -> None:
+    """Steps for which there is no token are due together, at the next message that may name several of them."""
+    steps = (Step(to=("boss",), after_minutes=10), Step(to=("chief",), after_minutes=20))
+    chain = Escalation(steps=steps, repeat_minutes=15)
+    limits = Limits(burst=5, per_hour=10.0, update=5 * MINUTE)
+    world = World(policy=policy("mqtt", "boss", "chief", escalations={"pages": chain}), limits=limits)
+    told_secs: dict[tuple[str, int], int] = {}
+    for secs in range(0, 2 * 3600, 5):
+        for number in range(pages):
+            if number * gap_secs // 5 == secs // 5:
+                world.fire(f"brand{number}")
+        for message in world.round(timedelta(seconds=5)).messages:
+            for tell in message.tells:
+                step = tell.response.step if tell.reason is Reason.ESCALATED else 0
+                told_secs.setdefault((tell.event.brand, step), secs)
+    for number in range(pages):
+        began = told_secs[f"brand{number}", 0]
+        for step, due_secs in ((1, 600), (2, 1200)):
+            assert told_secs[f"brand{number}", step] - began - due_secs <= limits.update.total_seconds() + 5
 
 
 def test_tickets_are_not_repeated() -> None:

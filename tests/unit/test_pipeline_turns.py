@@ -10,6 +10,7 @@ from listener.pipeline.turns import Turns
 from listener.store.outbox import Waiting
 from tests.mentions import NOW
 
+SECOND = timedelta(seconds=1)
 LATER = NOW + timedelta(minutes=1)
 
 
@@ -45,6 +46,17 @@ def test_of_one_brand_the_next_one_waits_until_the_one_before_is_closed() -> Non
 
 def test_what_is_not_due_holds_up_its_brand_and_nothing_else() -> None:
     assert rest(Turns([message(1, "bolt", due_at=LATER), message(2, "bolt"), message(3, "wolt")])) == [3]
+
+
+def test_when_the_next_one_is_due_is_known_of_those_whose_turn_it_is() -> None:
+    turns = Turns([message(1, "bolt", due_at=LATER), message(2, "bolt"), message(3, "wolt", due_at=NOW + SECOND)])
+    assert turns.next_at() == NOW + SECOND
+    assert rest(turns, now=NOW + SECOND) == [3]
+    assert turns.next_at() == LATER
+    assert rest(turns, now=LATER) == [1]
+    assert turns.next_at() is None
+    turns.closed(1)
+    assert turns.next_at() == NOW
 
 
 def test_a_message_about_several_waits_for_what_is_told_of_each() -> None:

@@ -38,7 +38,8 @@ def test_the_last_call_says_that_nobody_will_be_asked_again() -> None:
         "et": {
             "title": "Vastuseta: KRIITILINE: Acme",
             "body": (
-                "3 tundi ei ole keegi vastanud. See on viimane teade, rohkem kedagi ei küsita: vii asi ise edasi. "
+                "3 tundi ei ole keegi vastanud. See on viimane teade, rohkem kelleltki ei küsita: pöördu ise kellegi "
+                "teise poole. "
                 "Põleb."
             ),
         },

@@ -157,7 +157,12 @@ class MqttClient(aiomqtt.Client):
         We never hear ourselves with MQTT 5. Raises MqttError when the connection is lost.
         """
         handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if retained else SubscribeOptions.RETAIN_DO_NOT_SEND
-        options = SubscribeOptions(qos=qos, noLocal=True, retainHandling=handling) if self.speaks_5 else None
+        # Without them, what is published now says that it is retained, too: such a command would act again and again.
+        options = (
+            SubscribeOptions(qos=qos, noLocal=True, retainAsPublished=not retained, retainHandling=handling)
+            if self.speaks_5
+            else None
+        )
         self.raise_if_lost()
         rc, mid = self._client.subscribe(topic_filter, 0 if options else qos, options)
         if mid is None:

@@ -305,8 +305,10 @@ class _Work:
     def _wait(self, tell: Tell) -> None:
         if tell.chain:
             self._keep(tell.chain, Hold.STORM)
-        else:  # a reminder: it comes a little later
-            self._responses[tell.event.alert_id] = replace(tell.before, next_at=self._round.now + AFTER_HOLD)
+        else:  # a reminder: all that wait are due together, at the next message that may name several
+            bundled_at = self._buckets[tell.kind].bundled_at or self._round.now
+            due_at = bundled_at + self._round.limits.update
+            self._responses[tell.event.alert_id] = replace(tell.before, next_at=due_at)
 
     def _keep(self, chain: Sequence[Event], hold: Hold) -> None:
         for event in chain:

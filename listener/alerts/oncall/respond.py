@@ -47,8 +47,15 @@ def respond(
             return _noted(action, response, "it was over already; what you wrote is kept with it")
         return Handled(outcome=Outcome.NOOP, explanation="it is over already", response=response)
     if (problem := _problem(action, alert)) is not None:
-        return Handled(outcome=Outcome.REFUSED, explanation=problem, response=response)
+        return _refused(action, response, problem)
     return _done(action, alert, response, _acked(action, alert, response, now, ack_minutes), now, title or alert.brand)
+
+
+def _refused(action: Action, response: Response, problem: str) -> Handled:
+    """What was written of the cause is not lost with it."""
+    kept = _with_notes(action, response) if action.act is Act.RESOLVE else response
+    explanation = problem if kept == response else f"{problem}; what you wrote is kept with it"
+    return Handled(outcome=Outcome.REFUSED, explanation=explanation, response=kept)
 
 
 def _problem(action: Action, alert: Alert) -> str | None:
@@ -58,8 +65,8 @@ def _problem(action: Action, alert: Alert) -> str | None:
     if action.seq > alert.seq:
         return f"there is no event {action.seq} of this alert; the newest is {alert.seq}"
     if action.seq < alert.seq:
-        level = alert.severity.value
-        return f"it has become worse: you answer event {action.seq}, it is at {alert.seq} ({level})"
+        what = "has come back" if alert.reopened else "has become worse"
+        return f"it {what} since: you answer event {action.seq}, it is at {alert.seq} ({alert.severity.value})"
     if action.act is Act.ASSIGN and not action.assignee:
         return "say whom it is assigned to"
     if action.act is Act.RESOLVE and Channel.SOURCES in alert.signal.channels:

@@ -102,7 +102,7 @@ def does(t: Tongue, act: Act, *, minutes: float) -> str:
                 duration=_duration(t, minutes),
             )
         case Act.NOTE:
-            return t.say("The alert is over. What you write here is kept with it, for the next time.")
+            return t.say("What you write here is kept with the alert, for the next time.")
 
 
 def acting_as(t: Tongue, name: str) -> str:
@@ -179,8 +179,18 @@ def why_not(t: Tongue, act: Act, alert: Alert, *, seq: int | None) -> str:
     if act is Act.RESOLVE and Channel.SOURCES in alert.signal.channels:
         return t.say("Its sources still fail, so it would come back at once: snooze or mute it.")
     if seq is not None and seq < alert.seq:
-        return t.say("It has become worse since that message: answer the newer one.")
+        return changed(t)
     return ""
+
+
+def changed(t: Tongue) -> str:
+    """The alert has become worse since, or has come back: the link answers something smaller."""
+    return t.say("It has changed since that message: answer the newer one.")
+
+
+def noted(t: Tongue) -> str:
+    """Somebody wanted to resolve what has changed meanwhile, and wrote what it was."""
+    return t.say("What you wrote is kept. The alert goes on: answer the newer message.")
 
 
 def used(t: Tongue, at: datetime, *, now: datetime) -> str:
