@@ -23,6 +23,9 @@ from listener.tables import standing as standing_table
 from tests.promises.wired import rows
 from tests.running import HOUR, MINUTE, Bench, asked, bench, decided, told, turns, usual, voices
 
+# What a bug of ours costs does not depend on the database: once is enough where a brand is looked at as a whole.
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 EVALUATE, ACT = sys.modules["listener.pipeline.evaluate"], sys.modules["listener.pipeline.act"]
 WAITING = "SELECT brand, count(*) FROM ballot GROUP BY brand ORDER BY brand"
 
@@ -67,6 +70,7 @@ async def test_a_brand_that_crashes_costs_no_other_and_is_looked_at_again(
     assert await rows(database, WAITING) == []
 
 
+@SQLITE
 @pytest.mark.parametrize("where", ["_change", "alert_payload", "_state"])
 async def test_a_page_is_told_though_another_brand_crashes_while_its_own_is_decided(
     database: Database, monkeypatch: pytest.MonkeyPatch, where: str
@@ -83,6 +87,7 @@ async def test_a_page_is_told_though_another_brand_crashes_while_its_own_is_deci
         assert "wolt" in {page["brand"] for one in await told(at) for page in one.get("alerts", [one])}
 
 
+@SQLITE
 async def test_a_page_whose_proof_crashes_is_told_without_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +248,7 @@ async def test_a_conflict_that_lasts_ends_the_look_and_is_seen(
 # ------------------------------------------------------------------------------------------------------------- actions
 
 
+@SQLITE
 async def test_an_action_that_crashes_blocks_none_and_is_refused_in_the_end(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
