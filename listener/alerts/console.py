@@ -1,6 +1,5 @@
 """An alert on a terminal, as a person on call wants to read it: what, how bad, since when, how sure, what to do."""
 
-import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -15,6 +14,7 @@ from listener.alerts.wire.digest import DigestPayload
 from listener.alerts.wire.findings import AnswerFindings, Words
 from listener.alerts.wire.oncall import ActionPayload, BundleMember, BundlePayload, TestPayload, WatchdogPayload
 from listener.alerts.wire.payload import AlertPayload, StatePayload, StatusPayload
+from listener.alerts.words.languages import clean
 from listener.domain import AlertState, Reason, Severity
 
 BAR_CELLS = 40
@@ -203,11 +203,6 @@ def line(event: Line) -> Text:
             lost = event.problem is not None and f"no connection to the broker: {clean(event.problem)}"
             said = Text(lost or "connected to the broker")
     return said
-
-
-def clean(text: str) -> str:
-    """``text`` without control and formatting characters: they could drive the terminal or turn the reading order."""
-    return "".join(char for char in text if not unicodedata.category(char).startswith("C"))
 
 
 def _label(alert: AlertPayload) -> str:

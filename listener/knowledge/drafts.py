@@ -106,7 +106,7 @@ def draft(lesson: Lesson, lang: str) -> str:
 
 def _title(lesson: Lesson) -> str:
     told = next((one.cause or one.helped for one in reversed(lesson.past)), "")
-    first = re.split(r"(?<=[.!?])\s|\n", " ".join(told.split()), maxsplit=1)[0]
+    first = " ".join(re.split(r"(?<=[.!?])\s|\n", told.strip(), maxsplit=1)[0].split())
     return first if len(first) <= TITLE_CHARS else first[: TITLE_CHARS - 3].rsplit(" ", 1)[0] + "..."
 
 

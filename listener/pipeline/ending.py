@@ -81,8 +81,7 @@ async def end_unwatched(parts: Parts, alert: Alert, now: datetime) -> Alert | No
     if ended is None:
         return None
     recent = {alert_id: at for alert_id, at in parts.watching.ended.items() if at > now - ROLLOUT}
-    parts.watching.ended.clear()
-    parts.watching.ended.update(recent, **{ended.id: now})
+    parts.watching.ended = recent | {ended.id: now}
     measured(parts, ended)
     log.warning(
         "alert.resolved",

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from listener.domain import AlertState, Event, Hold, Reason, Severity
 from listener.store.database import Database, chunks, insert_into
+from listener.store.responses import UNFINISHED
 from listener.store.rows import legible
 from listener.tables import event, response
 
+OPEN = text("event.open")  # as its partial index has it: see ``store.outbox``
 OPEN_MAX = 5_000  # looked at in one round: bounds memory, not work
 
 
@@ -25,17 +27,17 @@ async def write(connection: AsyncConnection, dialect: str, events: Sequence[Even
 
 async def anything(database: Database, *, now: datetime) -> bool:
     """Whether there is something to tell: an event that is not held, or a reminder that is due."""
-    new = select(event.c.row).where(event.c.open.is_(True), event.c.hold.is_(None)).limit(1)
-    due = select(response.c.alert_id).where(~response.c.closed, response.c.next_at <= now).limit(1)
+    new = select(event.c.row).where(OPEN, event.c.hold.is_(None)).limit(1)
+    due = select(response.c.alert_id).where(UNFINISHED, response.c.next_at <= now).limit(1)
     async with database.reading() as connection:
         return any([(await connection.execute(asked)).first() is not None for asked in (new, due)])
 
 
 async def waiting(connection: AsyncConnection, *, held: bool) -> list[Event]:
     """The open events in the order of decision; without ``held`` only those of alerts of which one is not held."""
-    chosen = select(event).where(event.c.open.is_(True)).order_by(event.c.row).limit(OPEN_MAX)
+    chosen = select(event).where(OPEN).order_by(event.c.row).limit(OPEN_MAX)
     if not held:
-        new = select(event.c.alert_id).where(event.c.open.is_(True), event.c.hold.is_(None))
+        new = select(event.c.alert_id).where(OPEN, event.c.hold.is_(None))
         chosen = chosen.where(event.c.alert_id.in_(new))
     return list(legible(await connection.execute(chosen), _event))
 

@@ -13,6 +13,8 @@ from listener.store.database import Database, chunks, insert_into, reading
 from listener.store.rows import legible
 from listener.tables import bundle, bundle_member, response
 
+UNFINISHED = text("NOT response.closed")  # as its partial index has it: see ``store.outbox``
+
 # One daemon at a time decides who is told: two that share a database must not both page.
 TELL_LOCK = 7_301_002
 
@@ -41,7 +43,7 @@ async def of(where: Database | AsyncConnection, alert_ids: Iterable[str]) -> dic
 
 async def unfinished(connection: AsyncConnection) -> dict[str, Response]:
     """All that are not closed: of alerts that fire and that people were told of."""
-    rows = await connection.execute(select(response).where(~response.c.closed))
+    rows = await connection.execute(select(response).where(UNFINISHED))
     return {one.alert_id: one for one in legible(rows, _response)}
 
 

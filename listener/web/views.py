@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from listener.alerts.wire.findings import Share, Time
-from listener.alerts.wire.oncall import NOTE_OR_SEQ, Comment, Name
+from listener.alerts.wire.oncall import NOTE_OR_SEQ, SEQ_MAX, Comment, Name
 from listener.domain import Act, Alert, AlertState, Outcome, Reason, Resolution, Response, Severity, Silence, Via
 from listener.store.actions import Handled
 from listener.store.sendings import Sending
@@ -32,7 +32,7 @@ class AnswerBody(Body):
     model_config = ConfigDict(json_schema_extra=NOTE_OR_SEQ)
 
     action: Act = Act.ACK
-    seq: int | None = Field(default=None, ge=1, le=10**9, description="The event that was seen; a note needs none")
+    seq: int | None = Field(default=None, ge=1, le=SEQ_MAX, description="The event that was seen; a note needs none")
     minutes: float | None = Field(default=None, gt=0.0, le=MINUTES_MAX, description="For snooze and silence")
     assignee: Name | None = Field(default=None, description="For assign")
     comment: Comment | None = Field(default=None, description="The cause, or any remark")

@@ -22,6 +22,7 @@ from listener.domain import (
     Notification,
     Reason,
     Resolution,
+    Response,
     Severity,
 )
 from listener.pipeline.turns import Turns
@@ -324,6 +325,32 @@ async def test_the_outbox_is_read_by_its_index_however_much_was_sent(database: D
         for line in plan.splitlines():
             assert "Seq Scan on notification" not in line
             assert "SCAN notification" not in line or "ix_notification_open" in line
+
+
+async def test_what_is_to_be_told_is_read_by_its_index_however_much_was_told(database: Database) -> None:
+    """Once a second, for as long as the daemon runs."""
+    told = [event(replace(alert(), seq=seq)) for seq in range(1, 3001)]
+    over = [Response(alert_id=f"over {number}", brand="acme", closed=True) for number in range(3000)]
+    async with database.writing() as connection:
+        await events.write(connection, database.dialect, told)
+        await events.close(connection, {one.id: "told" for one in told}, {}, now=NOW)
+        await responses.write(connection, database.dialect, over)
+        for table in ("event", "response"):
+            await connection.execute(text(f"ANALYZE {table}"))
+
+    async def read() -> None:
+        await events.anything(database, now=NOW)
+        async with database.reading() as connection:
+            await events.waiting(connection, held=True)
+            await events.waiting(connection, held=False)
+            await responses.unfinished(connection)
+
+    plan = await plans(database, read)
+    assert "ix_event_open" in plan
+    assert "ix_response_open" in plan
+    for line in plan.splitlines():
+        assert "Seq Scan" not in line
+        assert "SCAN" not in line or "INDEX ix_" in line or line.startswith("SCAN (")
 
 
 async def test_the_dead_stay_on_record(database: Database) -> None:

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from listener.alerts.oncall.hours import (
     first_at,
-    in_maintenance,
     last_at,
     maintenance_until_at,
     quiet,
@@ -128,11 +127,8 @@ def test_hours_are_one_stretch_where_the_clock_shows_their_end_twice() -> None:
 def test_maintenance_begins_and_ends_by_the_local_clock(start: str, end: str, until: str) -> None:
     window = Maintenance(timezone=TALLINN, start=datetime.fromisoformat(start), end=datetime.fromisoformat(end))
     starts_at = first_at(window.start, TALLINN)
-    assert not in_maintenance(window, starts_at - SECOND)
-    assert in_maintenance(window, starts_at)
-    assert maintenance_until_at(window, starts_at) == utc(until)
-    assert in_maintenance(window, utc(until) - SECOND)
-    assert not in_maintenance(window, utc(until))
+    around = (starts_at - SECOND, starts_at, utc(until) - SECOND, utc(until))
+    assert [maintenance_until_at(window, at) for at in around] == [None, utc(until), utc(until), None]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from listener.alerts.wire import payload
 from listener.alerts.wire.oncall import BundleMember
 from listener.alerts.words.bundle_texts import bundle_words
+from listener.alerts.words.ends import remark
 from listener.domain import AlertState, Reason, Resolution, Severity
 from tests import alerting
 from tests.alerting import NOW
@@ -59,3 +60,8 @@ def test_among_several_ends_it_says_so_too(language: str, said: str) -> None:
     words = bundle_words("storm", members, now=NOW, reasons=frozenset(), alone=0, bundle_id="one", links=False)
     assert f"Brand 1 {said}" in words[language].body
     assert f"Brand 0 {said}" not in words[language].body
+
+
+def test_two_notes_do_not_run_together() -> None:
+    assert remark("the lockers\n\nthe false message") == "the lockers; the false message"
+    assert remark(None) == ""

@@ -12,14 +12,12 @@ from pydantic import ValidationError
 
 from listener.alerts.mqtt.retained import readable
 from listener.alerts.mqtt.topics import Target
-from listener.alerts.wire.oncall import ActionPayload, Command
+from listener.alerts.wire.oncall import NAME_CHARS_MAX, SEQ_MAX, ActionPayload, Command
 from listener.alerts.wire.payload import SCHEMA
 from listener.domain import Act, Outcome, Via
 
 PROBLEMS_MAX = 3
 TOPIC_CHARS_MAX = 200
-BY_CHARS_MAX = 100
-SEQ_MAX = 10**9
 FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")  # what stands as a name of a field may be anything
 WORDS = MappingProxyType({"missing": "is missing", "extra_forbidden": "is not known", "string_too_short": "is empty"})
 LINES = MappingProxyType(dict.fromkeys(map(ord, "\n\r\t")))  # what a remark may hold of control characters
@@ -157,4 +155,4 @@ def _seq(value: Any) -> int | None:
 
 def _by(value: Any) -> str:
     name = value.strip() if isinstance(value, str) else ""
-    return name if len(name) <= BY_CHARS_MAX and not has_controls(name) else ""
+    return name if len(name) <= NAME_CHARS_MAX and not has_controls(name) else ""

@@ -103,12 +103,7 @@ def _stretch(start: str, end: str, zone: str, day: date) -> tuple[datetime, date
     )
 
 
-def in_maintenance(window: Maintenance, at: datetime) -> bool:
-    """Whether ``at`` is in this window; whose alerts it is about is not asked here."""
-    return maintenance_until_at(window, at) is not None
-
-
 def maintenance_until_at(window: Maintenance, at: datetime) -> datetime | None:
-    """When the window around ``at`` ends, or None outside of it."""
+    """When the window around ``at`` ends, or None outside of it; whose alerts it is about is not asked here."""
     ends_at = last_at(window.end, window.timezone)
     return ends_at if first_at(window.start, window.timezone) <= at < ends_at else None

@@ -10,7 +10,9 @@ from listener.alerts.wire.findings import AnswerFindings, Payload, Share, Time, 
 from listener.domain import Act, AlertState, BundleKind, Outcome, Reason, Resolution, Severity, Via
 
 COMMENT_CHARS_MAX = 4000
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+NAME_CHARS_MAX = 100
+SEQ_MAX = 10**9
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX)]
 Comment = Annotated[str, StringConstraints(strip_whitespace=True, max_length=COMMENT_CHARS_MAX)]
 
 
@@ -111,7 +113,7 @@ class Command(Payload):
     model_config = ConfigDict(extra="forbid", json_schema_extra=NOTE_OR_SEQ)
 
     action: Act = Act.ACK
-    seq: int | None = Field(default=None, ge=1, le=10**9, description="The event that was seen; a note needs none")
+    seq: int | None = Field(default=None, ge=1, le=SEQ_MAX, description="The event that was seen; a note needs none")
     by: Name
     minutes: float | None = Field(default=None, gt=0.0, le=60 * 24 * 30, description="For snooze and silence")
     assignee: Name | None = Field(default=None, description="For assign")

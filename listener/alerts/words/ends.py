@@ -9,6 +9,11 @@ REMARK_CHARS_MAX = 300  # of what people wrote of a cause, or of what helped
 NEAR_TIMES, NEAR_SHARE = 1.5, 0.05  # how far above the usual a share may be to be near it
 
 
+def remark(text: str | None) -> str:
+    """What people wrote of a cause, or of what helped, in a sentence: one note after the other."""
+    return short("; ".join((text or "").split("\n\n")), REMARK_CHARS_MAX)
+
+
 def end(t: Tongue, told: Told) -> Text:
     """The end of ``told.alert``; only recovery says that there is nothing to do."""
     sentences = [*_how(t, told), *_found(t, told)]
@@ -96,7 +101,7 @@ def _silent_days(alert: Alert) -> int:
 
 def _found(t: Tongue, told: Told) -> list[str]:
     """What people say that it was, and what helped."""
-    cause, helped = short(told.cause or "", REMARK_CHARS_MAX), short(told.helped or "", REMARK_CHARS_MAX)
+    cause, helped = remark(told.cause), remark(told.helped)
     sentences = []
     if cause:
         sentences.append(t.say('The cause: "{cause}".', cause=cause))

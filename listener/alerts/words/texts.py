@@ -7,7 +7,7 @@ in that order, and none that the numbers do not carry. Neither texts of mentions
 from collections.abc import Mapping
 from datetime import datetime
 
-from listener.alerts.words.ends import REMARK_CHARS_MAX, end
+from listener.alerts.words.ends import end, remark
 from listener.alerts.words.figures import burn, rate, sure, volume, what
 from listener.alerts.words.languages import (
     LANGUAGES,
@@ -39,7 +39,7 @@ def alert_words(told: Told) -> Mapping[str, Text]:
 
 def past_words(*, brand: str, started_at: datetime, cause: str = "", helped: str = "") -> Mapping[str, str]:
     """A past alert in one sentence, by language: ``brand`` is its name for people."""
-    cause, helped = short(cause, REMARK_CHARS_MAX), short(helped, REMARK_CHARS_MAX)
+    cause, helped = remark(cause), remark(helped)
     return {code: _past(tongue(code), short(brand), started_at, cause, helped) for code in LANGUAGES}
 
 
@@ -185,7 +185,7 @@ def _closed(t: Tongue, told: Told) -> str:
     """Of what is back: who had closed it, and what people said of it then."""
     if told.reason is not Reason.REOPENED:
         return ""
-    by, cause, helped = short(told.by or ""), *(short(one or "", REMARK_CHARS_MAX) for one in (told.cause, told.helped))
+    by, cause, helped = short(told.by or ""), remark(told.cause), remark(told.helped)
     return joined(
         [
             t.say("{by} had closed it by hand.", by=by) if by else "",
